@@ -1,0 +1,1 @@
+//! Requests, responses and problems of the public API

@@ -1,0 +1,1 @@
+//! Heroku Platform API v3 over HTTP

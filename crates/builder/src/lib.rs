@@ -1,0 +1,1 @@
+//! Source tree to image: buildpacks, cache, build output

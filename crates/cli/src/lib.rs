@@ -1,0 +1,1 @@
+//! Commands of the renga binary that talk to a server

@@ -1,0 +1,1 @@
+//! Git over smart HTTP; hands a pushed commit to a callback

@@ -1,0 +1,1 @@
+//! Content-addressed blobs and OCI images whose layers are squashfs.

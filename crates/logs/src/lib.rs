@@ -1,0 +1,1 @@
+//! Log lines: intake, per-app rings, tails and filters

@@ -1,0 +1,1 @@
+//! Host to app to dyno, error pages and codes

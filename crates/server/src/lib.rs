@@ -1,0 +1,1 @@
+//! The renga binary: reads configuration, builds the parts, runs them

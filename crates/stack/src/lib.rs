@@ -1,0 +1,1 @@
+//! Stacks: base root filesystems, bootstrapped once per machine

@@ -1,0 +1,1 @@
+//! The truth: all SQL, behind verbs of the platform

@@ -1,0 +1,1 @@
+//! Parts and their shutdown, and back-off: what std and tokio lack

@@ -1,0 +1,1 @@
+//! Durable step-by-step work with undo, its journal as a trait
