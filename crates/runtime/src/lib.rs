@@ -204,8 +204,20 @@ pub trait Runtime: Send + Sync {
     /// All dynos that are not removed, also those started by an earlier server.
     async fn list(&self) -> Result<Vec<Existing>, RuntimeError>;
 
+    /// Whether a process of the dyno listens on this TCP port, and for whom.
+    /// Looks without connecting, so the app notices nothing.
+    async fn listening(&self, dyno: DynoId, port: u16) -> Result<Listening, RuntimeError>;
+
     /// What a dyno uses now.
     async fn usage(&self, dyno: DynoId) -> Result<Usage, RuntimeError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listening {
+    No,
+    /// Bound to the dyno's loopback: the router can't reach it.
+    OnLoopbackOnly,
+    Yes,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
