@@ -1,1 +1,18 @@
 //! Content-addressed blobs and OCI images whose layers are squashfs.
+//!
+//! A slug is an OCI image: a manifest and a config, both JSON, and layers,
+//! each a squashfs file that holds `app/…`. All are blobs of one store, named
+//! by the SHA-256 of their content, so what two images share lies there once.
+//!
+//! Everything here blocks on files and on `mksquashfs`: call it from a
+//! blocking thread.
+
+mod blobs;
+mod fingerprint;
+mod image;
+mod pack;
+
+pub use blobs::{Blob, BlobError, BlobStore};
+pub use fingerprint::{Fingerprint, FingerprintError, TreeLimit, fingerprint};
+pub use image::{Image, ImageError, LAYER_MEDIA_TYPE, Layer, NewImage};
+pub use pack::{PackError, pack};
