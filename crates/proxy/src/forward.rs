@@ -38,8 +38,8 @@ pub struct Forwarded {
 /// The backend has not answered.
 pub struct Unforwarded {
     pub fault: Fault,
-    /// From the call until a connection was at hand; `None`: there was none.
-    pub connect: Option<Duration>,
+    /// From the call until a connection was at hand, or could not be had.
+    pub connect: Duration,
     /// The request, if nothing of it has been sent: it may go elsewhere.
     pub outgoing: Option<Outgoing>,
 }
@@ -78,7 +78,7 @@ impl Proxy {
                     Ok(connection) => connection,
                     Err(fault) => {
                         let outgoing = Some(Outgoing { upgrade, ..outgoing });
-                        return Err(Box::new(Unforwarded { fault, connect: None, outgoing }));
+                        return Err(Box::new(Unforwarded { fault, connect: started.elapsed(), outgoing }));
                     }
                 },
             };
@@ -92,7 +92,7 @@ impl Proxy {
                     return self
                         .answer(response, lease, upgrade)
                         .map(|(response, tunnel)| Forwarded { response, connect, tunnel })
-                        .map_err(|fault| Box::new(Unforwarded { fault, connect: Some(connect), outgoing: None }));
+                        .map_err(|fault| Box::new(Unforwarded { fault, connect, outgoing: None }));
                 }
                 Sent::Unsent(request) if is_pooled => {
                     outgoing = Outgoing { request, upgrade: None };
@@ -106,7 +106,7 @@ impl Proxy {
                 outgoing = Outgoing { request, upgrade: None };
                 continue;
             }
-            return Err(Box::new(Unforwarded { fault, connect: Some(connect), outgoing: None }));
+            return Err(Box::new(Unforwarded { fault, connect, outgoing: None }));
         }
     }
 
