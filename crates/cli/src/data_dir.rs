@@ -1,0 +1,156 @@
+//! A server's data directory, as the commands beside it read it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+/// The `--data-dir` option, the same for every command that has it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DataDirArg {
+    /// The server's data directory [default: /var/lib/renga as root, else $XDG_DATA_HOME/renga]
+    #[arg(long, env = "RENGA_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl DataDirArg {
+    /// The directory as given, or the default one; it need not exist.
+    pub fn path(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(default_data_dir)
+    }
+
+    pub(crate) fn open(&self) -> anyhow::Result<DataDir> {
+        DataDir::open(&self.path())
+    }
+}
+
+/// Where a server keeps its state if it is told no other place.
+pub fn default_data_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/renga");
+    }
+    let home = || std::env::home_dir().unwrap_or_default().join(".local/share");
+    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    base.unwrap_or_else(home).join("renga")
+}
+
+/// What a server writes to `run/server.json` once it serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRecord {
+    pub pid: i32,
+    /// The addresses it listens on, as `127.0.0.1:5000`.
+    pub listen: Vec<String>,
+    /// The platform's own address for clients on this machine, without a path:
+    /// `https://localhost:5000`.
+    pub url: String,
+}
+
+impl ServerRecord {
+    /// `localhost:5000`: what git and the CLI call the host.
+    pub(crate) fn host(&self) -> &str {
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host).trim_end_matches('/')
+    }
+
+    /// The name alone: `localhost`.
+    pub(crate) fn hostname(&self) -> &str {
+        self.host().rsplit_once(':').map_or(self.host(), |(name, _)| name)
+    }
+
+    /// Whether a process of that number is there (it may be another by now).
+    pub(crate) fn is_running(&self) -> bool {
+        Path::new("/proc").join(self.pid.to_string()).exists()
+    }
+}
+
+/// The owner's account, in `keys/owner.json` (mode 0600).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Owner {
+    pub email: String,
+    pub api_key: String,
+}
+
+/// A data directory that exists.
+#[derive(Debug, Clone)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+impl DataDir {
+    /// Fails if there is no such directory.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        match path.canonicalize() {
+            Ok(path) => Ok(Self { path }),
+            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+                "there is no data directory `{0}`; start a server first (renga server --data-dir {0}), or name the \
+                 right directory with --data-dir",
+                path.display()
+            ),
+            Err(error) => Err(error).with_context(|| format!("could not open the data directory `{}`", path.display())),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the server listens, or last did.
+    pub fn server(&self) -> anyhow::Result<ServerRecord> {
+        self.read("run/server.json", "no server has served from it yet; start one: renga server")
+    }
+
+    /// The owner's key: only the owner of the directory can read it.
+    pub fn owner(&self) -> anyhow::Result<Owner> {
+        self.read("keys/owner.json", "the owner's account is made when a server first starts: renga server")
+    }
+
+    /// The certificate of the server's own authority, in PEM.
+    pub fn authority(&self) -> PathBuf {
+        self.tls().join("ca.pem")
+    }
+
+    pub(crate) fn tls(&self) -> PathBuf {
+        self.path.join("tls")
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, name: &str, if_absent: &str) -> anyhow::Result<T> {
+        let path = self.path.join(name);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("the data directory `{}` has no {name}: {if_absent}", self.path.display())
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                bail!("`{}` may only be read by the owner of the data directory (try with sudo)", path.display())
+            }
+            Err(error) => return Err(error).with_context(|| format!("could not read `{}`", path.display())),
+        };
+        serde_json::from_slice(&text).with_context(|| format!("`{}` is not what a server writes", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(url: &str) -> ServerRecord {
+        ServerRecord { pid: 1, listen: Vec::new(), url: url.to_owned() }
+    }
+
+    #[test]
+    fn host_and_name_come_from_the_url() {
+        assert_eq!(record("https://localhost:5000").host(), "localhost:5000");
+        assert_eq!(record("https://localhost:5000/").hostname(), "localhost");
+        assert_eq!(record("https://localhost").hostname(), "localhost");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = DataDir::open(&dir.path().join("none")).unwrap_err().to_string();
+        assert!(none.contains("start a server first"), "{none}");
+        let empty = DataDir::open(dir.path()).unwrap();
+        let error = empty.server().unwrap_err().to_string();
+        assert!(error.contains("run/server.json") && error.contains("renga server"), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Certificate bundles for clients: our authority beside those that the user's
+//! environment named before. Node and git take one file each.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::DataDir;
+
+/// Where distributions keep the bundle that git trusts by default.
+const SYSTEM_BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The bundle for Node, which adds it to the authorities that Node has built
+/// in. `inherited` is what `NODE_EXTRA_CA_CERTS` names.
+pub(crate) fn for_node(data_dir: &DataDir, inherited: Option<&OsStr>) -> anyhow::Result<PathBuf> {
+    write_bundle(data_dir, "node", inherited.map(Path::new))
+}
+
+/// The bundle for git, which takes it in place of the system's. `inherited` is
+/// what `GIT_SSL_CAINFO` names.
+pub(crate) fn for_git(data_dir: &DataDir, inherited: Option<&OsStr>) -> anyhow::Result<PathBuf> {
+    let system = || SYSTEM_BUNDLES.into_iter().map(Path::new).find(|path| path.is_file());
+    write_bundle(data_dir, "git", inherited.map(Path::new).or_else(system))
+}
+
+/// Named by its content: two shells with different authorities of their own
+/// each keep theirs, and the same set again is the same file.
+fn write_bundle(data_dir: &DataDir, client: &str, other: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let authority = data_dir.authority();
+    let ours = std::fs::read_to_string(&authority)
+        .with_context(|| format!("could not read the server's authority `{}`", authority.display()))?;
+    let theirs = match other.map(|path| (path, std::fs::read_to_string(path))) {
+        None => String::new(),
+        Some((_, Ok(text))) => text,
+        Some((path, Err(error))) => {
+            eprintln!("warning: the certificates in `{}` are left out: {error}", path.display());
+            String::new()
+        }
+    };
+    let bundle = bundle(&ours, &theirs);
+    let path = data_dir.tls().join(format!("bundle-{client}-{:016x}.pem", fingerprint(&bundle)));
+    if std::fs::read_to_string(&path).is_ok_and(|text| text == bundle) {
+        return Ok(path);
+    }
+    write_whole(&path, &bundle).with_context(|| format!("could not write `{}`", path.display()))?;
+    Ok(path)
+}
+
+/// Our authority first, then each of the others that is not there yet.
+fn bundle(ours: &str, theirs: &str) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for certificate in certificates(ours).chain(certificates(theirs)) {
+        if !seen.contains(&certificate) {
+            seen.push(certificate);
+        }
+    }
+    seen.iter().map(|certificate| format!("{certificate}\n")).collect()
+}
+
+fn certificates(text: &str) -> impl Iterator<Item = &str> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let from = rest.find(BEGIN)?;
+        let to = from + rest[from..].find(END)? + END.len();
+        let found = &rest[from..to];
+        rest = &rest[to..];
+        Some(found)
+    })
+}
+
+/// FNV-1a: tells bundles apart, and keeps no secret.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// All or nothing: a client that reads at the same time sees a whole file.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let unfinished = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&unfinished)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::rename(&unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(body: &str) -> String {
+        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----")
+    }
+
+    fn data_dir() -> (tempfile::TempDir, DataDir) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("tls")).unwrap();
+        std::fs::write(dir.path().join("tls/ca.pem"), certificate("ours") + "\n").unwrap();
+        let data_dir = DataDir::open(dir.path()).unwrap();
+        (dir, data_dir)
+    }
+
+    #[test]
+    fn ours_comes_first_and_no_certificate_twice() {
+        let theirs = format!("# a comment\n{}\n\n{}\n{}", certificate("a"), certificate("ours"), certificate("a"));
+        let bundle = bundle(&certificate("ours"), &theirs);
+        assert_eq!(bundle, format!("{}\n{}\n", certificate("ours"), certificate("a")));
+    }
+
+    #[test]
+    fn an_environment_that_was_set_up_before_gives_the_same_file() {
+        let (dir, data_dir) = data_dir();
+        let corporate = dir.path().join("corporate.pem");
+        std::fs::write(&corporate, certificate("corporate")).unwrap();
+        let first = for_node(&data_dir, Some(corporate.as_os_str())).unwrap();
+        let again = for_node(&data_dir, Some(first.as_os_str())).unwrap();
+        assert_eq!(first, again);
+        let text = std::fs::read_to_string(again).unwrap();
+        assert!(text.contains("ours") && text.contains("corporate"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_is_left_out() {
+        let (_dir, data_dir) = data_dir();
+        let path = for_node(&data_dir, Some(OsStr::new("/no/such/file.pem"))).unwrap();
+        assert_eq!(std::fs::read_to_string(path).unwrap(), certificate("ours") + "\n");
+    }
+}
