@@ -1,7 +1,7 @@
 //! The use cases of the platform: one file per noun, one per workflow.
 //!
 //! A request that changes the world writes rows and returns; the formation
-//! reconciler makes reality equal to the rows (see INTERFACE.md for signatures). This crate knows no HTTP, and
+//! reconciler makes reality equal to the rows. This crate knows no HTTP, and
 //! neither which runtime runs the dynos.
 
 mod accounts;
@@ -11,24 +11,65 @@ mod builds;
 mod collaborators;
 mod config;
 mod domains;
+mod deploy;
 mod drains;
+mod dyno_events;
 mod dynos;
+mod environment;
 mod error;
 mod features;
 mod formation;
+mod label;
+mod launch;
 mod log_sessions;
+mod one_off;
+mod reconcile;
+mod recover;
 mod releases;
+mod rendezvous;
+mod signed;
 mod sources;
+mod transcript;
 
+use std::future::Future;
+use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use builder::Builder;
+use bytes::Bytes;
 use domain::account::Account;
-use domain::{ApiKeyId, App};
+use domain::{ApiKeyId, App, AppId, DynoId};
+use images::BlobStore;
 use jiff::Timestamp;
+use logs::{Line, Logs, Source};
+use runtime::{Events, Runtime};
+use stack::StackDir;
 use store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use builds::Ongoing;
+use dyno_events::DynoWatch;
+use reconcile::{Inbox, Reconciler, Worker};
+use signed::Signer;
+use transcript::Transcripts;
+
+pub use accounts::*;
+pub use apps::*;
+pub use builder::SourceOrigin;
+pub use builds::{BuildRequest, Builds, Deploying, NewDeploy, Outcome};
+pub use deploy::Source as DeploySource;
+pub use dynos::{Dynos, RunRequest, RunStarted};
 pub use error::{PlatformError, Resource};
+pub use log_sessions::LogQuery;
+pub use reconcile::{RouteSender, Selection};
+pub use rendezvous::Rendezvous;
+pub use sources::{SOURCE_LIMIT_BYTES, SourceUrls};
+pub use transcript::OutputStream;
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -50,12 +91,177 @@ pub struct Settings {
     pub default_stack: String,
 }
 
-pub struct Platform {
-    pub(crate) store: Store,
-    pub(crate) settings: Settings,
+/// Knows which requests are under way to a dyno: the router.
+#[async_trait]
+pub trait InFlight: Send + Sync {
+    /// Returns when none is under way to this dyno, or after `at_most`.
+    async fn drained(&self, dyno: DynoId, at_most: Duration);
 }
 
+/// What the platform is built from.
+pub struct Parts {
+    pub settings: Settings,
+    pub store: Store,
+    pub runtime: Arc<dyn Runtime>,
+    pub events: Events,
+    pub builder: Builder,
+    pub images: BlobStore,
+    pub stacks: StackDir,
+    pub logs: Logs,
+    pub routes: RouteSender,
+    pub in_flight: Arc<dyn InFlight>,
+}
+
+pub struct Platform {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) builder: Builder,
+    pub(crate) images: BlobStore,
+    pub(crate) stacks: StackDir,
+    pub(crate) logs: Logs,
+    pub(crate) in_flight: Arc<dyn InFlight>,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) watch: DynoWatch,
+    pub(crate) transcripts: Transcripts,
+    pub(crate) signer: Signer,
+    pub(crate) rendezvous: Arc<Rendezvous>,
+    pub(crate) ongoing: Ongoing,
+    /// Work that goes on beside the request that began it.
+    pub(crate) background: TaskTracker,
+}
+
+/// The platform at work, as a future that ends when told to stop.
+pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Platform {
+    /// Builds the platform, brings what a crash left unfinished to an end, and
+    /// takes over the dynos that still run. The future keeps it at work.
+    pub async fn open(parts: Parts, stop: CancellationToken) -> Result<(Arc<Self>, Running), PlatformError> {
+        let data_dir = &parts.settings.data_dir;
+        let io = |error: io::Error| PlatformError::Internal(error.into());
+        let (reconciler, inbox) = Reconciler::new();
+        let platform = Arc::new(Self {
+            transcripts: Transcripts::open(&data_dir.join("transcripts")).map_err(io)?,
+            signer: Signer::open_or_create(&data_dir.join("keys/url.key")).map_err(io)?,
+            settings: parts.settings,
+            store: parts.store,
+            runtime: parts.runtime,
+            builder: parts.builder,
+            images: parts.images,
+            stacks: parts.stacks,
+            logs: parts.logs,
+            in_flight: parts.in_flight,
+            reconciler,
+            watch: DynoWatch::default(),
+            rendezvous: Arc::default(),
+            ongoing: Ongoing::default(),
+            background: TaskTracker::new(),
+        });
+        let found = platform.recover().await?;
+        let running = platform.clone().work(found, inbox, parts.events, parts.routes, stop);
+        Ok((platform, Box::pin(running)))
+    }
+
+    async fn work(
+        self: Arc<Self>,
+        found: recover::Found,
+        inbox: Inbox,
+        events: Events,
+        routes: RouteSender,
+        stop: CancellationToken,
+    ) {
+        let worker = Worker::new(self.clone(), routes).run(found, inbox, stop.clone());
+        let watch = self.watch.run(events, self.logs.clone(), self.reconciler.clone());
+        let chores = self.chores();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = async { tokio::join!(worker, watch, chores); } => {}
+        }
+    }
+
+    /// What has to be done now and then.
+    async fn chores(self: &Arc<Self>) {
+        let mut hourly = tokio::time::interval(Duration::from_secs(3600));
+        loop {
+            hourly.tick().await;
+            if let Err(error) = self.forget_old_sources().await {
+                tracing::warn!(%error, "Could not remove old sources");
+            }
+        }
+    }
+
+    /// Where the clients of `heroku run` are served.
+    pub fn rendezvous(&self) -> Arc<Rendezvous> {
+        self.rendezvous.clone()
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// The app, its domains, formation or existence changed: dynos and routes follow.
+    pub(crate) fn wake(&self, app: AppId) {
+        self.reconciler.wake(app);
+    }
+
+    /// A line of the platform about one of the app's dynos.
+    pub(crate) fn log(&self, app: AppId, process: &str, text: &str) {
+        self.append(app, Source::Heroku, process, text);
+    }
+
+    /// What someone did to the app, in the app's log: `app[api]: text`.
+    pub(crate) fn announce(&self, app: AppId, text: &str) {
+        self.append(app, Source::App, "api", text);
+    }
+
+    fn append(&self, app: AppId, source: Source, process: &str, text: &str) {
+        let text = Bytes::copy_from_slice(text.as_bytes());
+        self.logs.append(app, Line { at: self.now(), source, process: process.to_owned(), text });
+    }
+
+    /// Where the app's web process is reached: `https://app.localhost:5000/`.
+    pub fn web_url(&self, app: &App) -> String {
+        let (scheme, authority) = self.settings.public_url.split_once("://").unwrap_or(("https", &self.settings.public_url));
+        let port = authority.rsplit_once(':').map_or(String::new(), |(_, port)| format!(":{port}"));
+        format!("{scheme}://{}.{}{port}/", app.name, self.settings.base_domain)
+    }
+
+    pub fn git_url(&self, app: &App) -> String {
+        format!("{}/{}.git", self.settings.public_url, app.name)
+    }
+
+    /// Where an app's git repository lies; its id, not its name, so that a
+    /// rename moves nothing.
+    pub fn repository_path(&self, app: AppId) -> PathBuf {
+        self.settings.data_dir.join("git").join(format!("{app}.git"))
+    }
+
+    /// Removes the files of an app whose rows are gone.
+    pub(crate) async fn remove_files_of(&self, app: AppId) {
+        self.ongoing.forget(app);
+        let repository = match tokio::fs::remove_dir_all(self.repository_path(app)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+        let removed = repository.and_then(|()| self.transcripts.remove_all(app));
+        if let Err(error) = removed {
+            tracing::warn!(app.id = %app, %error, "Could not remove the files of a destroyed app");
+        }
+        if let Err(error) = self.builder.delete_cache(app).await {
+            tracing::warn!(app.id = %app, %error, "Could not remove the build cache of a destroyed app");
+        }
+        self.logs.remove(app);
+    }
+
     pub fn accounts(self: &Arc<Self>) -> accounts::Accounts<'_> {
         accounts::Accounts { platform: self }
     }

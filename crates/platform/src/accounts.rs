@@ -1,0 +1,165 @@
+//! Accounts and their API keys.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::account::{Account, ApiKey};
+use domain::{AccountId, ApiKeyId, Email, Secret};
+use store::CreateAccountError;
+use uuid::Uuid;
+
+use crate::{Caller, Platform, PlatformError, Resource};
+
+/// Passwords that people choose are at least this long, in characters.
+const SHORTEST_PASSWORD: usize = 8;
+
+pub struct Accounts<'a> {
+    pub(crate) platform: &'a Arc<Platform>,
+}
+
+impl Accounts<'_> {
+    /// Who holds this API key. `Unauthorized`: no one, or it has expired.
+    pub async fn authenticate(&self, key: &Secret) -> Result<Caller, PlatformError> {
+        let found = self.platform.store.api_keys().authenticate(key, self.platform.now()).await?;
+        let (account, key) = found.ok_or(PlatformError::Unauthorized)?;
+        Ok(Caller { account, key: key.id })
+    }
+
+    /// Who logs in with this password. Takes the same time whether the account
+    /// exists or not.
+    pub async fn authenticate_password(&self, email: &Email, password: &Secret) -> Result<Account, PlatformError> {
+        self.platform.store.accounts().verify_password(email, password).await?.ok_or(PlatformError::Unauthorized)
+    }
+
+    /// A new account with a password that is told this once. Operator only.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        email: &Email,
+        name: Option<&str>,
+    ) -> Result<(Account, Secret), PlatformError> {
+        if !caller.account.is_operator {
+            return Err(PlatformError::Forbidden("Only the operator of this platform may create accounts.".to_owned()));
+        }
+        let password = Secret::new(Uuid::new_v4().simple().to_string());
+        let created =
+            self.platform.store.accounts().create(email, name, Some(&password), false, self.platform.now()).await;
+        match created {
+            Ok(account) => {
+                tracing::info!(account.email = %email, "Created the account {email}");
+                Ok((account, password))
+            }
+            Err(CreateAccountError::EmailTaken) => {
+                Err(PlatformError::Invalid(format!("There is an account with the e-mail address {email} already.")))
+            }
+            Err(CreateAccountError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// An account by its id or e-mail address, as far as the caller may know
+    /// it: himself, or anyone if he is the operator. `~` is the caller.
+    pub async fn find(&self, caller: &Caller, identity: &str) -> Result<Account, PlatformError> {
+        let own = [caller.account.id.to_string(), caller.account.email.to_string(), "~".to_owned()];
+        if own.iter().any(|own| own.eq_ignore_ascii_case(identity)) {
+            return Ok(caller.account.clone());
+        }
+        if !caller.account.is_operator {
+            return Err(PlatformError::NotFound(Resource::Account));
+        }
+        self.by_identity(identity).await
+    }
+
+    /// An account by its id or e-mail address.
+    pub(crate) async fn by_identity(&self, identity: &str) -> Result<Account, PlatformError> {
+        let accounts = self.platform.store.accounts();
+        let found = match (identity.parse::<AccountId>(), identity.parse::<Email>()) {
+            (Ok(id), _) => accounts.by_id(id).await?,
+            (_, Ok(email)) => accounts.by_email(&email).await?,
+            _ => None,
+        };
+        found.ok_or(PlatformError::NotFound(Resource::Account))
+    }
+
+    /// The e-mail addresses of these accounts; an account that is gone is left out.
+    pub async fn emails(
+        &self,
+        ids: impl IntoIterator<Item = AccountId>,
+    ) -> Result<HashMap<AccountId, Email>, PlatformError> {
+        let mut emails = HashMap::new();
+        for id in ids {
+            if emails.contains_key(&id) {
+                continue;
+            }
+            if let Some(account) = self.platform.store.accounts().by_id(id).await? {
+                emails.insert(id, account.email);
+            }
+        }
+        Ok(emails)
+    }
+
+    pub async fn rename(&self, caller: &Caller, name: Option<&str>) -> Result<Account, PlatformError> {
+        if name.is_some_and(|name| name.chars().count() > 255 || name.chars().any(char::is_control)) {
+            return Err(PlatformError::Invalid("`name` must be one line of at most 255 characters.".to_owned()));
+        }
+        Ok(self.platform.store.accounts().set_name(caller.account.id, name, self.platform.now()).await?)
+    }
+
+    /// Replaces the caller's password, which he has to know.
+    pub async fn change_password(&self, caller: &Caller, current: &Secret, new: &Secret) -> Result<(), PlatformError> {
+        if new.expose().chars().count() < SHORTEST_PASSWORD {
+            return Err(PlatformError::Invalid(format!(
+                "`new_password` is too short: use at least {SHORTEST_PASSWORD} characters."
+            )));
+        }
+        self.authenticate_password(&caller.account.email, current)
+            .await
+            .map_err(|error| match error {
+                PlatformError::Unauthorized => PlatformError::Invalid("`password` is not your password.".to_owned()),
+                other => other,
+            })?;
+        self.platform.store.accounts().set_password(caller.account.id, new, self.platform.now()).await?;
+        Ok(())
+    }
+
+    /// A new API key of the account; the key is told this once.
+    pub async fn issue_key(
+        &self,
+        account: &Account,
+        description: &str,
+        expires_in: Option<Duration>,
+    ) -> Result<(ApiKey, Secret), PlatformError> {
+        let now = self.platform.now();
+        let expires_at = expires_in
+            .map(|wait| now.checked_add(wait))
+            .transpose()
+            .map_err(|_| PlatformError::Invalid("`expires_in` reaches beyond the end of the calendar.".to_owned()))?;
+        let description = description.chars().filter(|char| !char.is_control()).take(255).collect::<String>();
+        Ok(self.platform.store.api_keys().create(account.id, &description, expires_at, now).await?)
+    }
+
+    /// The caller's keys, the oldest first.
+    pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>, PlatformError> {
+        Ok(self.platform.store.api_keys().list(caller.account.id).await?)
+    }
+
+    /// One of the caller's keys by its id; `~` is the one he calls with.
+    pub async fn key(&self, caller: &Caller, id: &str) -> Result<ApiKey, PlatformError> {
+        let not_found = || PlatformError::NotFound(Resource::Authorization);
+        let id = match id {
+            "~" => caller.key,
+            id => id.parse::<ApiKeyId>().map_err(|_| not_found())?,
+        };
+        let found = self.platform.store.api_keys().by_id(id).await?;
+        found.filter(|key| key.account == caller.account.id).ok_or_else(not_found)
+    }
+
+    /// Ends one of the caller's keys; it is refused from now on.
+    pub async fn revoke(&self, caller: &Caller, id: &str) -> Result<ApiKey, PlatformError> {
+        let key = self.key(caller, id).await?;
+        match self.platform.store.api_keys().delete(key.id).await? {
+            true => Ok(key),
+            false => Err(PlatformError::NotFound(Resource::Authorization)),
+        }
+    }
+}

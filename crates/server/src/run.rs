@@ -1,0 +1,175 @@
+//! Builds the parts of the server and runs them, and takes them down again.
+
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use builder::{BuildLimits, Builder, BuilderConfig};
+use images::BlobStore;
+use logs::{Line, Logs, Source};
+use platform::{InFlight, Parts, Platform, Settings};
+use router::{RouteTable, Router};
+use runtime_local::LocalRuntime;
+use stack::StackDir;
+use store::{MasterKeys, Store};
+use supervise::Part;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{DownArgs, ServerArgs};
+use crate::data_dir::DataDir;
+use crate::git::AppRepositories;
+use crate::{owner, serving};
+
+/// How long parts may take to end after a stop signal.
+const GRACE: Duration = Duration::from_secs(10);
+/// Apps answer below this name, which every resolver maps to this machine.
+const BASE_DOMAIN: &str = "localhost";
+
+/// `renga server`: serves until SIGTERM or Ctrl-C. Dynos live on.
+pub(crate) fn server(args: ServerArgs) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RENGA_LOG").unwrap_or_else(|_| "info".into());
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    rustls_provider()?;
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start")?;
+    tokio.block_on(serve(args))
+}
+
+/// `renga down`: ends the dynos and removes what is theirs on this machine.
+pub(crate) fn down(args: &DownArgs) -> anyhow::Result<()> {
+    if !args.data_dir.is_dir() {
+        println!("There is nothing at {}.", args.data_dir.display());
+        return Ok(());
+    }
+    let data_dir = DataDir::open(&args.data_dir).context("stop the server before `renga down`")?;
+    let report = runtime_local::down(data_dir.path(), Duration::from_secs(args.grace_s))?;
+    println!("{report}");
+    Ok(())
+}
+
+fn rustls_provider() -> anyhow::Result<()> {
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed twice"))
+}
+
+async fn serve(args: ServerArgs) -> anyhow::Result<()> {
+    let began = std::time::Instant::now();
+    let data_dir = DataDir::open(&args.data_dir)?;
+    let listeners = bind(&args.listen)?;
+    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
+    let port = addresses.first().context("at least one --listen address is needed")?.port();
+    let settings = Settings {
+        data_dir: data_dir.path().to_owned(),
+        base_domain: BASE_DOMAIN.to_owned(),
+        public_url: format!("https://localhost:{port}"),
+        default_stack: args.stack.name().to_owned(),
+    };
+
+    let keys = MasterKeys::open_or_create(&data_dir.join("keys"))?;
+    let store = Store::open(&data_dir.join("renga.db"), keys).await?;
+    owner::ensure(&store, &data_dir).await?;
+    let logs = Logs::open(data_dir.join("logs"))?;
+    let images = BlobStore::open(data_dir.join("blobs"))?;
+    let stacks = StackDir::new(&args.stack_dir).with_mirror(args.debian_mirror.clone());
+    let (runtime, events) = open_runtime(&data_dir).await?;
+    let builder = Builder::new(builder_config(&args, &data_dir, stacks.clone()), runtime.clone(), images.clone())?;
+
+    let (routes, table) = watch::channel(Arc::<RouteTable>::default());
+    let router = Arc::new(Router::new(table.clone(), router::Limits::default(), access_log(&logs)));
+    let stop = CancellationToken::new();
+    let in_flight = Arc::new(RouterInFlight(router.clone()));
+    let parts = Parts { settings, store, runtime, events, builder, images, stacks, logs: logs.clone(), routes, in_flight };
+    let (platform, platform_at_work) = Platform::open(parts, stop.clone()).await?;
+
+    let serving = serving::Serving::new(&data_dir, &platform, router.clone(), AppRepositories { platform: platform.clone() }, &addresses)?;
+    let url = platform.settings().public_url.clone();
+    let ready = {
+        let mut table = table;
+        async move { table.changed().await.context("the reconciler ended at once") }
+    };
+    let (listen_stop, router_stop, signal_stop) = (stop.clone(), stop.clone(), stop.clone());
+    let parts = vec![
+        Part::new("platform", async move {
+            platform_at_work.await;
+            Ok(())
+        }),
+        Part::new("router", async move {
+            router.run(router_stop).await;
+            Ok(())
+        }),
+        Part::new("listener", async move {
+            ready.await?;
+            data_dir.announce(&addresses, &url)?;
+            tracing::info!(start_ms = began.elapsed().as_millis(), "Serving on {url}");
+            serving.run(listeners, listen_stop).await
+        }),
+        Part::new("signals", async move { wait_for_signal(signal_stop).await }),
+    ];
+    let outcome = supervise::run(parts, GRACE, stop).await;
+    logs.flush().await;
+    platform.store().close().await;
+    outcome
+}
+
+fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<StdTcpListener>> {
+    let bind = |address: &SocketAddr| {
+        let listener = StdTcpListener::bind(address).with_context(|| {
+            format!("could not listen on {address}; another program may use the port: choose one with --listen")
+        })?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    addresses.iter().map(bind).collect()
+}
+
+async fn open_runtime(data_dir: &DataDir) -> anyhow::Result<(Arc<LocalRuntime>, runtime::Events)> {
+    let program = std::env::current_exe().context("could not find the renga binary itself")?;
+    let keeper_command =
+        vec![program.into_os_string(), "keeper".into(), "--data-dir".into(), data_dir.path().as_os_str().to_owned()];
+    let config = runtime_local::Config { data_dir: data_dir.path().to_owned(), keeper_command };
+    LocalRuntime::open(config).await.context("could not make this machine ready for dynos; `renga doctor` says what is missing")
+}
+
+fn builder_config(args: &ServerArgs, data_dir: &DataDir, stacks: StackDir) -> BuilderConfig {
+    BuilderConfig {
+        data_dir: data_dir.path().to_owned(),
+        stacks,
+        environment: builder::operator_environment(&args.build_env),
+        limits: BuildLimits { concurrent: args.concurrent_builds.max(1), ..BuildLimits::default() },
+    }
+}
+
+/// Access lines go to the app's own log, as `heroku[router]`.
+fn access_log(logs: &Logs) -> router::AccessSink {
+    let logs = logs.clone();
+    Arc::new(move |app, line| {
+        let at = jiff::Timestamp::now();
+        logs.append(app, Line { at, source: Source::Heroku, process: "router".to_owned(), text: line.into() });
+    })
+}
+
+struct RouterInFlight(Arc<Router>);
+
+#[async_trait::async_trait]
+impl InFlight for RouterInFlight {
+    async fn drained(&self, dyno: domain::DynoId, at_most: Duration) {
+        if !self.0.drained(dyno, at_most).await {
+            tracing::info!(dyno.id = %dyno, "A dyno is stopped with requests still under way to it");
+        }
+    }
+}
+
+async fn wait_for_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: the server ends, dynos live on"),
+        _ = interrupt.recv() => tracing::info!("Interrupted: the server ends, dynos live on; `renga down` stops them"),
+        () = stop.cancelled() => {}
+    }
+    Ok(())
+}
