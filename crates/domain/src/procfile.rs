@@ -15,7 +15,7 @@ pub struct Procfile {
 }
 
 /// A line that was left out, with its number from 1.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct Warning {
     pub line: usize,
