@@ -1,0 +1,29 @@
+//! What drives the real `renga` binary from the outside: a server on a data
+//! directory of its own, people with a home and the official CLI, repositories,
+//! terminals, and a look at what is left on the machine afterwards.
+//!
+//! It knows nothing of the platform's crates: what it sees is what a user sees.
+
+mod command;
+mod environment;
+mod footprint;
+pub mod http;
+mod patience;
+mod person;
+mod process;
+mod repository;
+mod server;
+mod terminal;
+mod tools;
+pub mod websocket;
+
+pub use command::Ran;
+pub use environment::environment;
+pub use footprint::Footprint;
+pub use patience::{Deadline, eventually};
+pub use person::Person;
+pub use process::Process;
+pub use repository::Repository;
+pub use server::Server;
+pub use terminal::Terminal;
+pub use tools::{Tools, workspace_root};

@@ -1,0 +1,168 @@
+//! A server of the real binary on a data directory of its own.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::{Process, Ran, command, environment, eventually, http};
+
+const START_PATIENCE: Duration = Duration::from_secs(20);
+const STOP_PATIENCE: Duration = Duration::from_secs(40);
+
+/// Ends with all that it has on the machine when dropped.
+pub struct Server {
+    program: PathBuf,
+    data_dir: TempDir,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts on an empty data directory and waits until it serves.
+    pub fn start(program: &Path) -> anyhow::Result<Self> {
+        let data_dir = tempfile::Builder::new().prefix("renga-e2e-").tempdir()?;
+        // The port must be the same after a restart, so it is chosen here.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut server = Self { program: program.to_owned(), data_dir, port, child: None };
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Starts a server on the same directory and port, after one ended.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let child = Command::new(&self.program)
+            .arg("server")
+            .arg("--data-dir")
+            .arg(self.data_dir.path())
+            .args(["--listen", &self.address().to_string()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("could not start `{}`", self.program.display()))?;
+        self.child = Some(child);
+        let (address, log_file) = (self.address(), self.log_file());
+        let child = self.child.as_mut();
+        let mut ended = child.map(|child| move || child.try_wait());
+        eventually(START_PATIENCE, || {
+            if let Some(Ok(Some(status))) = ended.as_mut().map(|ended| ended()) {
+                bail!("the server ended with {status}: {}", std::fs::read_to_string(&log_file).unwrap_or_default());
+            }
+            match http::get(address, "localhost", "/healthz")?.status {
+                200 => Ok(()),
+                status => bail!("/healthz answers {status}"),
+            }
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// `https://localhost:PORT`.
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The server's own process.
+    pub fn process(&self) -> anyhow::Result<Process> {
+        let child = self.child.as_ref().context("the server was ended")?;
+        Process::find(child.id().cast_signed()).context("the server is gone")
+    }
+
+    /// What the server wrote to stdout and stderr so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// `GET path` of an app through the router.
+    pub fn app(&self, app: &str, path: &str) -> anyhow::Result<http::Response> {
+        http::get(self.address(), &format!("{app}.localhost:{}", self.port), path)
+    }
+
+    /// Asks until the app's answer to `GET path` is 200 and holds `text`.
+    pub fn app_says(&self, app: &str, path: &str, text: &str) -> anyhow::Result<http::Response> {
+        eventually(Duration::from_secs(60), || {
+            let response = self.app(app, path)?;
+            if response.status != 200 || !response.body.contains(text) {
+                bail!("{app}{path} answers {} `{}`, not `{text}`", response.status, response.body);
+            }
+            Ok(response)
+        })
+    }
+
+    /// SIGKILL: no goodbye.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the server was ended")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
+        let mut child = self.child.take().context("the server was ended")?;
+        kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM)?;
+        let ended = eventually(STOP_PATIENCE, || child.try_wait()?.context("the server goes on after SIGTERM"));
+        if ended.is_err() {
+            child.kill()?;
+            child.wait()?;
+        }
+        ended
+    }
+
+    /// `renga COMMAND --data-dir DIR`.
+    pub fn renga(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        let mut words: Vec<OsString> = arguments.iter().map(Into::into).collect();
+        words.push("--data-dir".into());
+        words.push(self.data_dir.path().into());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let program = self.program.to_string_lossy();
+        command::run(command::bounded(&program, &words, Path::new("/"), &[("PATH".into(), path)]))
+    }
+
+    /// Variables of `base` and `renga env`.
+    pub fn environment(&self, base: &[(OsString, OsString)]) -> anyhow::Result<Vec<(OsString, OsString)>> {
+        environment(&self.program, self.data_dir.path(), base)
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.data_dir.path().join("server.log")
+    }
+
+    fn end(&mut self) -> anyhow::Result<()> {
+        if self.child.is_some() {
+            self.terminate()?;
+        }
+        self.renga(&["down", "--grace-s", "2"])?.ok()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            eprintln!("the server of `{}` left something behind: {error:#}", self.data_dir.path().display());
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the server's log\n{}", self.log());
+        }
+    }
+}
