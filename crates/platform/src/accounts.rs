@@ -112,12 +112,10 @@ impl Accounts<'_> {
                 "`new_password` is too short: use at least {SHORTEST_PASSWORD} characters."
             )));
         }
-        self.authenticate_password(&caller.account.email, current)
-            .await
-            .map_err(|error| match error {
-                PlatformError::Unauthorized => PlatformError::Invalid("`password` is not your password.".to_owned()),
-                other => other,
-            })?;
+        self.authenticate_password(&caller.account.email, current).await.map_err(|error| match error {
+            PlatformError::Unauthorized => PlatformError::Invalid("`password` is not your password.".to_owned()),
+            other => other,
+        })?;
         self.platform.store.accounts().set_password(caller.account.id, new, self.platform.now()).await?;
         Ok(())
     }

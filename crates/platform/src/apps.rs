@@ -79,9 +79,7 @@ impl Apps<'_> {
             _ => None,
         };
         let app = found.ok_or(PlatformError::NotFound(Resource::App))?;
-        if owns(caller, &app)
-            || self.platform.store.collaborators().is_collaborator(app.id, caller.account.id).await?
-        {
+        if owns(caller, &app) || self.platform.store.collaborators().is_collaborator(app.id, caller.account.id).await? {
             Ok(app)
         } else {
             Err(PlatformError::NotFound(Resource::App))
@@ -138,6 +136,11 @@ impl Apps<'_> {
         Ok(())
     }
 
+    /// Whether the truth can be read: without it nothing can be changed.
+    pub async fn reachable(&self) -> Result<(), PlatformError> {
+        Ok(self.platform.store.ping().await?)
+    }
+
     /// The stacks that apps may use.
     pub fn stacks(&self) -> Vec<StackChoice> {
         let default = stack_named(&self.platform.settings.default_stack);
@@ -169,13 +172,12 @@ fn name_taken(name: &AppName) -> PlatformError {
 fn invented_name() -> AppName {
     const QUALITIES: [&str; 24] = [
         "amber", "autumn", "bold", "brave", "calm", "clear", "crimson", "distant", "early", "evening", "gentle",
-        "golden", "hidden", "late", "misty", "morning", "pale", "quiet", "silent", "silver", "slow", "spring",
-        "still", "winter",
+        "golden", "hidden", "late", "misty", "morning", "pale", "quiet", "silent", "silver", "slow", "spring", "still",
+        "winter",
     ];
     const THINGS: [&str; 24] = [
-        "bamboo", "bell", "bridge", "brook", "cedar", "cloud", "crane", "dawn", "field", "firefly", "frost",
-        "garden", "lantern", "maple", "meadow", "moon", "mountain", "pine", "plum", "rain", "river", "snow",
-        "sparrow", "willow",
+        "bamboo", "bell", "bridge", "brook", "cedar", "cloud", "crane", "dawn", "field", "firefly", "frost", "garden",
+        "lantern", "maple", "meadow", "moon", "mountain", "pine", "plum", "rain", "river", "snow", "sparrow", "willow",
     ];
     let random = Uuid::new_v4().as_u128();
     let quality = QUALITIES[(random % 24) as usize];

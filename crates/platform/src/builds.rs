@@ -144,7 +144,8 @@ impl Builds<'_> {
 
     /// The secret of one of our own source URLs, by whatever name the platform was called.
     fn own_source<'u>(&self, url: &'u str) -> Result<&'u str, PlatformError> {
-        let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..])).unwrap_or(url);
+        let path =
+            url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..])).unwrap_or(url);
         path.strip_prefix("/sources/").filter(|secret| !secret.contains('/')).ok_or_else(|| {
             let text = "source_blob.url must be a URL that `POST /sources` gave: put the tarball there first. Other servers are not read.";
             PlatformError::Invalid(text.to_owned())
@@ -232,9 +233,13 @@ impl Platform {
         let id = WorkflowId(uuid::Uuid::new_v4());
         let ended = steps.run(&self.store, id, &mut context).await;
         match ended {
-            Ok(()) => match self.release_of(&context).await {
-                Some(release) => Outcome::Released(release),
-                None => Outcome::Failed,
+            Ok(()) => match self.release_of_deploy(&context).await {
+                Ok(Some(release)) => Outcome::Released(release),
+                Ok(None) => Outcome::Failed,
+                Err(error) => {
+                    tracing::error!(build.id = %context.build, %error, "The release of a deploy can't be read");
+                    Outcome::Failed
+                }
             },
             Err(failure) => self.deploy_failed(&context, &work.transcript, failure),
         }

@@ -59,7 +59,8 @@ impl Config<'_> {
 /// `Set A, B config vars` or `Remove A config vars`, as Heroku describes it.
 fn description(changes: &BTreeMap<ConfigKey, Option<String>>) -> String {
     let names = |set: bool| {
-        let names: Vec<&str> = changes.iter().filter(|(_, value)| value.is_some() == set).map(|(key, _)| key.as_str()).collect();
+        let names: Vec<&str> =
+            changes.iter().filter(|(_, value)| value.is_some() == set).map(|(key, _)| key.as_str()).collect();
         names.join(", ")
     };
     match (names(true), names(false)) {

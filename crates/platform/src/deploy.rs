@@ -79,7 +79,13 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub(crate) fn new(source: Source, origin: SourceOrigin, transcript: Arc<Transcript>, cancel: CancellationToken, email: String) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        origin: SourceOrigin,
+        transcript: Arc<Transcript>,
+        cancel: CancellationToken,
+        email: String,
+    ) -> Self {
         Self {
             source: Mutex::new(Some(source)),
             origin,
@@ -97,8 +103,12 @@ impl Work {
 /// rows only.
 pub(crate) fn workflow(platform: &Arc<Platform>, work: Option<Arc<Work>>) -> Workflow<Context, DeployError> {
     let part = |_| Part { platform: platform.clone(), work: work.clone() };
-    let steps: Vec<Box<dyn Step<Context, DeployError>>> =
-        vec![Box::new(BuildSlug(part(()))), Box::new(KeepSlug(part(()))), Box::new(MakeRelease(part(()))), Box::new(RunPhase(part(())))];
+    let steps: Vec<Box<dyn Step<Context, DeployError>>> = vec![
+        Box::new(BuildSlug(part(()))),
+        Box::new(KeepSlug(part(()))),
+        Box::new(MakeRelease(part(()))),
+        Box::new(RunPhase(part(()))),
+    ];
     // The work is undone whenever it does not come to its end: a release that
     // was written stays, for it may serve already.
     let pivot = steps.len();
@@ -141,7 +151,13 @@ impl Step<Context, DeployError> for BuildSlug {
         let release = platform.release_of_deploy(context).await?;
         let event = if release.is_some() { BuildEvent::Succeeded } else { BuildEvent::Failed };
         let release = release.map(|release| release.id);
-        platform.store.builds().finish(build.id, event, context.slug, release, platform.now()).await.map_err(anyhow::Error::from).map_err(PlatformError::from)?;
+        platform
+            .store
+            .builds()
+            .finish(build.id, event, context.slug, release, platform.now())
+            .await
+            .map_err(anyhow::Error::from)
+            .map_err(PlatformError::from)?;
         Ok(())
     }
 }
@@ -225,7 +241,13 @@ impl Step<Context, DeployError> for RunPhase {
             && release.state == ReleaseState::Pending
         {
             let interrupted = ReleaseEvent::Interrupted;
-            platform.store.releases().finish(release.id, interrupted, platform.now()).await.map_err(anyhow::Error::from).map_err(PlatformError::from)?;
+            platform
+                .store
+                .releases()
+                .finish(release.id, interrupted, platform.now())
+                .await
+                .map_err(anyhow::Error::from)
+                .map_err(PlatformError::from)?;
         }
         Ok(())
     }
@@ -272,9 +294,18 @@ impl Platform {
         let description = deploy_description(work.commit.as_deref());
         work.transcript.line("-----> Launching...");
         if has_phase {
-            work.transcript.line(" !     Release command declared: this new release will not be available until the command succeeds.");
+            work.transcript.line(
+                " !     Release command declared: this new release will not be available until the command succeeds.",
+            );
         }
-        let new = NewRelease { app: app.id, slug: Some(slug.id), config: &config, user: build.user, description: description.clone(), has_phase };
+        let new = NewRelease {
+            app: app.id,
+            slug: Some(slug.id),
+            config: &config,
+            user: build.user,
+            description: description.clone(),
+            has_phase,
+        };
         let release = self.store.releases().create(new, self.now()).await?;
         work.transcript.line(&format!("       Released v{}", release.version));
         work.transcript.line(&format!("       {} deployed to Heroku", self.web_url(&app)));
@@ -290,7 +321,7 @@ impl Platform {
 
     /// The release that a deploy made, found also if the crash came between
     /// its row and the journal's.
-    async fn release_of_deploy(&self, context: &Context) -> Result<Option<Release>, DeployError> {
+    pub(crate) async fn release_of_deploy(&self, context: &Context) -> Result<Option<Release>, DeployError> {
         let Some(slug) = context.slug else { return Ok(None) };
         let releases = self.store.releases().list(context.app).await?;
         Ok(releases.into_iter().filter(|release| release.slug == Some(slug)).min_by_key(|release| release.version))

@@ -59,7 +59,10 @@ impl Domains<'_> {
             )));
         }
         if self.list(app).await?.len() >= MOST_PER_APP {
-            return Err(PlatformError::Invalid(format!("{} has {MOST_PER_APP} domains, the most an app may have.", app.name)));
+            return Err(PlatformError::Invalid(format!(
+                "{} has {MOST_PER_APP} domains, the most an app may have.",
+                app.name
+            )));
         }
         for other in self.platform.store.domains().list_all().await? {
             if other.app == app.id || !overlap(&other.hostname, hostname) {

@@ -32,7 +32,10 @@ impl Drains<'_> {
         let url = url.trim();
         check_url(url)?;
         if self.list(app).await?.len() >= MOST_PER_APP {
-            return Err(PlatformError::Invalid(format!("{} has {MOST_PER_APP} drains, the most an app may have.", app.name)));
+            return Err(PlatformError::Invalid(format!(
+                "{} has {MOST_PER_APP} drains, the most an app may have.",
+                app.name
+            )));
         }
         let token = format!("d.{}", Uuid::new_v4());
         match self.platform.store.drains().add(app.id, url, &token, self.platform.now()).await {
@@ -92,7 +95,8 @@ mod tests {
         ] {
             assert!(check_url(good).is_ok(), "{good}");
         }
-        for bad in ["", "example.com", "ftp://a", "https://", "syslog://a", "syslog://a:b", "https://a b", "https://:1"] {
+        for bad in ["", "example.com", "ftp://a", "https://", "syslog://a", "syslog://a:b", "https://a b", "https://:1"]
+        {
             assert!(matches!(check_url(bad), Err(PlatformError::Invalid(_))), "{bad}");
         }
     }

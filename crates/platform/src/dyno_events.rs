@@ -91,8 +91,11 @@ impl DynoWatch {
     fn lost(&self, logs: &Logs, dyno: DynoId, bytes: u64) {
         let all = self.lock();
         let Some(watched) = all.get(&dyno) else { return };
-        let text = format!("Error L12 (Local buffer overflow) -> {bytes} bytes of output dropped while the platform was away or behind");
-        let line = Line { at: Timestamp::now(), source: Source::Heroku, process: watched.process.clone(), text: text.into() };
+        let text = format!(
+            "Error L12 (Local buffer overflow) -> {bytes} bytes of output dropped while the platform was away or behind"
+        );
+        let line =
+            Line { at: Timestamp::now(), source: Source::Heroku, process: watched.process.clone(), text: text.into() };
         logs.append(watched.app, line);
     }
 

@@ -10,7 +10,7 @@ use runtime::{Stdio, TerminalSize};
 use crate::error::{PlatformError, Resource};
 use crate::label::Kind;
 use crate::one_off::{OneOff, RunningOneOff};
-use crate::reconcile::{Order, Selection, STOP_GRACE};
+use crate::reconcile::{Order, STOP_GRACE, Selection};
 use crate::rendezvous::CLIENT_WAIT;
 use crate::{Caller, Platform};
 
@@ -87,7 +87,11 @@ impl Dynos<'_> {
         if request.command.trim().is_empty() {
             return Err(PlatformError::Invalid("A command to run is missing.".to_owned()));
         }
-        let no_code = || PlatformError::Conflict("The app has no code yet: push some first, for example with `git push heroku main`.".to_owned());
+        let no_code = || {
+            PlatformError::Conflict(
+                "The app has no code yet: push some first, for example with `git push heroku main`.".to_owned(),
+            )
+        };
         let release = self.platform.store.releases().current(app.id).await?.ok_or_else(no_code)?;
         let launchable = self.platform.launchable(app, &release).await?.ok_or_else(no_code)?;
         let terminal = (!request.force_no_tty).then(|| terminal_size(&request.env));
@@ -100,7 +104,8 @@ impl Dynos<'_> {
             Ok(named) => launchable.slug.process_types.get(&named).cloned().unwrap_or_else(|| request.command.clone()),
             Err(_) => request.command.clone(),
         };
-        self.platform.announce(app.id, &format!("Starting process with command `{command}` by user {}", caller.account.email));
+        self.platform
+            .announce(app.id, &format!("Starting process with command `{command}` by user {}", caller.account.email));
         let one_off = OneOff {
             process_type: request.process_type.unwrap_or_else(ProcessType::run),
             kind,
@@ -157,7 +162,9 @@ pub(crate) fn is_one_off(name: &DynoName) -> bool {
 }
 
 fn terminal_size(env: &BTreeMap<String, String>) -> TerminalSize {
-    let number = |key: &str, default| env.get(key).and_then(|text| text.parse().ok()).filter(|size| *size > 0).unwrap_or(default);
+    let number = |key: &str, default| {
+        env.get(key).and_then(|text| text.parse().ok()).filter(|size| *size > 0).unwrap_or(default)
+    };
     TerminalSize { columns: number("COLUMNS", 80), rows: number("LINES", 24) }
 }
 

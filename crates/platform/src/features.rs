@@ -72,7 +72,9 @@ impl Features<'_> {
         if state.feature.always_on {
             return match enabled {
                 true => Ok(state),
-                false => Err(PlatformError::Invalid(format!("`{name}` is how this platform works: it can't be disabled."))),
+                false => {
+                    Err(PlatformError::Invalid(format!("`{name}` is how this platform works: it can't be disabled.")))
+                }
             };
         }
         self.platform.store.features().set(app.id, name, enabled, self.platform.now()).await?;

@@ -26,7 +26,12 @@ impl Formations<'_> {
     }
 
     /// Changes quantities and sizes, all or none; returns the changed entries.
-    pub async fn update(&self, caller: &Caller, app: &App, changes: &[FormationChange]) -> Result<Vec<Formation>, PlatformError> {
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        app: &App,
+        changes: &[FormationChange],
+    ) -> Result<Vec<Formation>, PlatformError> {
         let changed = self.platform.store.formation().update(app.id, changes, self.platform.now()).await;
         let changed = match changed {
             Ok(changed) => changed,

@@ -1,7 +1,7 @@
 //! What a runtime keeps with each dyno for us, so that a server started anew
 //! knows what it finds running.
 
-use domain::{DynoName, ReleaseId};
+use domain::ReleaseId;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +34,5 @@ impl Label {
     /// `None` for dynos that are not the platform's own (builds).
     pub(crate) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
-    }
-
-    pub(crate) fn dyno_name(&self) -> Option<DynoName> {
-        self.name.parse().ok()
     }
 }

@@ -13,10 +13,10 @@ use images::Image;
 use runtime::{DynoSpec, Limits, RootFs, StackRoot, Stdio};
 use stack::{Stack, StackImage};
 
+use crate::Platform;
 use crate::environment::{environment, start_command};
 use crate::error::PlatformError;
 use crate::label::{Kind, Label};
-use crate::Platform;
 
 /// A dyno may write this much to its own disk (`/app` and `/tmp`).
 const DISK_BYTES: u64 = 4 * 1024 * 1024 * 1024;
@@ -65,7 +65,8 @@ impl Platform {
     }
 
     async fn root_fs(&self, slug: &Slug) -> Result<RootFs, PlatformError> {
-        let image = Image::load(&self.images, slug.image).with_context(|| format!("could not read the image of slug {}", slug.id))?;
+        let image = Image::load(&self.images, slug.image)
+            .with_context(|| format!("could not read the image of slug {}", slug.id))?;
         let layers = image.layer_files(&self.images);
         Ok(RootFs { stack: self.stack_root(&slug.stack).await?, layers })
     }
@@ -83,7 +84,12 @@ impl Platform {
         })
     }
 
-    async fn metadata(&self, app: &App, release: &Release, slug: &Slug) -> Result<Vec<(&'static str, String)>, PlatformError> {
+    async fn metadata(
+        &self,
+        app: &App,
+        release: &Release,
+        slug: &Slug,
+    ) -> Result<Vec<(&'static str, String)>, PlatformError> {
         let features = self.store.features().enabled(app.id).await?;
         if !features.iter().any(|(name, _)| name == "runtime-dyno-metadata") {
             return Ok(Vec::new());
@@ -104,12 +110,8 @@ impl Platform {
 
 impl Launchable {
     pub(crate) fn spec(&self, launch: &Launch<'_>) -> DynoSpec {
-        let label = Label {
-            kind: launch.kind,
-            name: launch.name.to_string(),
-            release: self.release.id,
-            port: launch.port,
-        };
+        let label =
+            Label { kind: launch.kind, name: launch.name.to_string(), release: self.release.id, port: launch.port };
         let mut metadata = self.metadata.clone();
         if !metadata.is_empty() {
             metadata.push(("HEROKU_DYNO_ID", launch.id.to_string()));

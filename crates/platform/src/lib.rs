@@ -10,8 +10,8 @@ mod buildpacks;
 mod builds;
 mod collaborators;
 mod config;
-mod domains;
 mod deploy;
+mod domains;
 mod drains;
 mod dyno_events;
 mod dynos;
@@ -230,7 +230,8 @@ impl Platform {
 
     /// Where the app's web process is reached: `https://app.localhost:5000/`.
     pub fn web_url(&self, app: &App) -> String {
-        let (scheme, authority) = self.settings.public_url.split_once("://").unwrap_or(("https", &self.settings.public_url));
+        let (scheme, authority) =
+            self.settings.public_url.split_once("://").unwrap_or(("https", &self.settings.public_url));
         let port = authority.rsplit_once(':').map_or(String::new(), |(_, port)| format!(":{port}"));
         format!("{scheme}://{}.{}{port}/", app.name, self.settings.base_domain)
     }

@@ -8,14 +8,14 @@ use domain::{App, AppId};
 use logs::{Filter, ProcessFilter, Source, Tail};
 use serde::{Deserialize, Serialize};
 
+use crate::Platform;
 use crate::error::{PlatformError, Resource};
 use crate::signed::Purpose;
-use crate::Platform;
 
 /// A session can be opened (and opened again after a broken line) for this long.
 const VALID_FOR: Duration = Duration::from_secs(3600);
 /// Lines of history that a session starts with if it does not say.
-pub const DEFAULT_LINES: usize = 100;
+const DEFAULT_LINES: usize = 100;
 /// Lines of history at most: as many as are kept.
 const MAX_LINES: usize = 1500;
 
@@ -67,11 +67,13 @@ impl LogSessions<'_> {
         let session = self.platform.signer.verify(Purpose::LogSession, secret);
         let session = session.and_then(|payload| serde_json::from_str::<Session>(&payload).ok());
         let not_found = || PlatformError::NotFound(Resource::LogSession);
-        let session = session.filter(|session| session.expires_s > self.platform.now().as_second()).ok_or_else(not_found)?;
+        let session =
+            session.filter(|session| session.expires_s > self.platform.now().as_second()).ok_or_else(not_found)?;
         if self.platform.store.apps().by_id(session.app).await?.is_none() {
             return Err(not_found());
         }
-        let filter = Filter { source: parse_source(session.source.as_deref())?, process: session.dyno.map(ProcessFilter::new) };
+        let filter =
+            Filter { source: parse_source(session.source.as_deref())?, process: session.dyno.map(ProcessFilter::new) };
         Ok(self.platform.logs.tail(session.app, filter, session.lines, session.tail, after))
     }
 }

@@ -61,7 +61,8 @@ impl Platform {
         let mut existing: HashMap<DynoId, Existing> = existing.into_iter().map(|dyno| (dyno.id, dyno)).collect();
         let mut found = Vec::new();
         for row in rows {
-            let adopted = existing.remove(&row.id).and_then(|dyno| Label::parse(&dyno.label).map(|label| (dyno, label)));
+            let adopted =
+                existing.remove(&row.id).and_then(|dyno| Label::parse(&dyno.label).map(|label| (dyno, label)));
             match adopted {
                 Some((dyno, label)) if label.kind == Kind::Formation => {
                     self.watch.enter(row.id, row.app, row.name.to_string(), None, ExitTo::Formation);

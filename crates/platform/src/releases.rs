@@ -62,7 +62,7 @@ impl Releases<'_> {
     }
 
     /// A new release of a slug that is there, with today's config vars.
-    pub async fn from_slug(
+    pub async fn release_slug(
         &self,
         caller: &Caller,
         app: &App,
@@ -103,7 +103,12 @@ pub(crate) fn deploy_description(commit: Option<&str>) -> String {
 
 impl Platform {
     /// The transcript that a signed URL names.
-    pub(crate) fn signed_transcript(&self, purpose: Purpose, secret: &str, what: Resource) -> Result<OutputStream, PlatformError> {
+    pub(crate) fn signed_transcript(
+        &self,
+        purpose: Purpose,
+        secret: &str,
+        what: Resource,
+    ) -> Result<OutputStream, PlatformError> {
         let id = self.signer.verify(purpose, secret).and_then(|payload| payload.parse::<TranscriptId>().ok());
         let stream = id.map(|id| self.transcripts.follow(id)).transpose().map_err(anyhow::Error::from)?.flatten();
         stream.ok_or(PlatformError::NotFound(what))
@@ -151,7 +156,11 @@ impl Platform {
 
     /// Runs the release command of a pending release and writes how it ended.
     /// `push`: the transcript that also shows what the command writes.
-    pub(crate) async fn run_phase(self: &Arc<Self>, release: &Release, push: Option<&Arc<Transcript>>) -> Result<Release, PlatformError> {
+    pub(crate) async fn run_phase(
+        self: &Arc<Self>,
+        release: &Release,
+        push: Option<&Arc<Transcript>>,
+    ) -> Result<Release, PlatformError> {
         let passed = match self.release_command(release, push).await {
             Ok(passed) => passed,
             Err(error) => {
@@ -170,10 +179,16 @@ impl Platform {
         Ok(release)
     }
 
-    async fn release_command(self: &Arc<Self>, release: &Release, push: Option<&Arc<Transcript>>) -> Result<bool, PlatformError> {
+    async fn release_command(
+        self: &Arc<Self>,
+        release: &Release,
+        push: Option<&Arc<Transcript>>,
+    ) -> Result<bool, PlatformError> {
         let Some(app) = self.store.apps().by_id(release.app).await? else { return Ok(false) };
         let Some(launchable) = self.launchable(&app, release).await? else { return Ok(true) };
-        let Some(command) = launchable.slug.process_types.get(&ProcessType::release()).cloned() else { return Ok(true) };
+        let Some(command) = launchable.slug.process_types.get(&ProcessType::release()).cloned() else {
+            return Ok(true);
+        };
         let id = TranscriptId { app: app.id, id: release.id.0 };
         let transcript = self.transcripts.create(id, push.cloned()).map_err(anyhow::Error::from)?;
         let one_off = OneOff {

@@ -35,7 +35,12 @@ impl Signer {
     pub(crate) fn open_or_create(path: &Path) -> io::Result<Self> {
         let bytes = match fs::read(path) {
             Ok(bytes) if bytes.len() == 32 => bytes,
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a key of 32 bytes", path.display()))),
+            Ok(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{} is not a key of 32 bytes", path.display()),
+                ));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create_key(path)?,
             Err(error) => return Err(error),
         };

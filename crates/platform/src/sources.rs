@@ -9,8 +9,8 @@ use futures::{Stream, StreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use crate::error::{PlatformError, Resource};
 use crate::Platform;
+use crate::error::{PlatformError, Resource};
 
 /// A source tarball may hold this much (Heroku's limit for a checkout is 1 GB).
 pub const SOURCE_LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
@@ -36,7 +36,11 @@ impl Sources<'_> {
 
     /// Stores the tarball; one that was there before is replaced when the new
     /// one has arrived whole.
-    pub async fn put<E>(&self, secret: &str, mut body: impl Stream<Item = Result<Bytes, E>> + Unpin) -> Result<(), PlatformError>
+    pub async fn put<E>(
+        &self,
+        secret: &str,
+        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<(), PlatformError>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
@@ -48,10 +52,13 @@ impl Sources<'_> {
         let mut file = File::from_std(temporary.reopen().map_err(anyhow::Error::from)?);
         let mut received = 0;
         while let Some(chunk) = body.next().await {
-            let chunk = chunk.map_err(|_| PlatformError::Invalid("The upload broke off; put the source again.".to_owned()))?;
+            let chunk =
+                chunk.map_err(|_| PlatformError::Invalid("The upload broke off; put the source again.".to_owned()))?;
             received += chunk.len() as u64;
             if received > SOURCE_LIMIT_BYTES {
-                return Err(PlatformError::Invalid(format!("The source is larger than the limit of {SOURCE_LIMIT_BYTES} bytes.")));
+                return Err(PlatformError::Invalid(format!(
+                    "The source is larger than the limit of {SOURCE_LIMIT_BYTES} bytes."
+                )));
             }
             file.write_all(&chunk).await.map_err(anyhow::Error::from)?;
         }
@@ -65,7 +72,9 @@ impl Sources<'_> {
         let id = self.find(secret).await?;
         match File::open(self.platform.source_path(id)).await {
             Ok(file) => Ok(file),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(PlatformError::NotFound(Resource::Source)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(PlatformError::NotFound(Resource::Source))
+            }
             Err(error) => Err(anyhow::Error::from(error).into()),
         }
     }
@@ -86,7 +95,9 @@ impl Platform {
         let yesterday = self.now() - jiff::SignedDuration::from_hours(24);
         for id in self.store.sources().older_than(yesterday).await? {
             match tokio::fs::remove_file(self.source_path(id)).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(anyhow::Error::from(error).into()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(anyhow::Error::from(error).into());
+                }
                 _ => self.store.sources().remove(id).await?,
             };
         }

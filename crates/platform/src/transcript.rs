@@ -163,7 +163,8 @@ impl Transcript {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut result = file.write_all(kept);
         if kept.len() < bytes.len() {
-            result = result.and_then(|()| file.write_all(b"\n !     Output is longer than 16 MiB; the rest is left out.\n"));
+            result =
+                result.and_then(|()| file.write_all(b"\n !     Output is longer than 16 MiB; the rest is left out.\n"));
         }
         if let Err(error) = result {
             tracing::error!(transcript.id = %self.id, %error, "Could not write to a transcript");

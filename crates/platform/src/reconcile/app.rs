@@ -86,7 +86,13 @@ impl AppState {
     }
 
     /// Takes over a dyno that an earlier server started.
-    pub(super) async fn adopt(&mut self, platform: &Arc<Platform>, row: Dyno, existing: &Existing, tasks: &mut JoinSet<()>) {
+    pub(super) async fn adopt(
+        &mut self,
+        platform: &Arc<Platform>,
+        row: Dyno,
+        existing: &Existing,
+        tasks: &mut JoinSet<()>,
+    ) {
         let Some(label) = Label::parse(&existing.label) else { return };
         let running = Running {
             port: label.port,
@@ -118,7 +124,9 @@ impl AppState {
             }
             Message::Ready { dyno } => self.step(platform, dyno, DynoEvent::Ready).await,
             Message::NotStarted { dyno, reason } => self.not_started(platform, dyno, &reason, tasks).await,
-            Message::BootTimeout { dyno, on_loopback_only } => self.boot_timeout(platform, dyno, on_loopback_only, tasks),
+            Message::BootTimeout { dyno, on_loopback_only } => {
+                self.boot_timeout(platform, dyno, on_loopback_only, tasks)
+            }
             Message::Exited { dyno, exit } => self.exited(platform, dyno, exit, tasks).await,
         }
     }
@@ -143,7 +151,13 @@ impl AppState {
         plan(wanted.as_ref(), &observed, &not_before, now)
     }
 
-    async fn start(&mut self, platform: &Arc<Platform>, name: DynoName, size: DynoSize, tasks: &mut JoinSet<()>) -> Option<DynoId> {
+    async fn start(
+        &mut self,
+        platform: &Arc<Platform>,
+        name: DynoName,
+        size: DynoSize,
+        tasks: &mut JoinSet<()>,
+    ) -> Option<DynoId> {
         let intent = self.intent.as_ref()?;
         let launchable = intent.launchable.clone()?;
         let command = intent.command(&name.process_type)?.to_owned();
@@ -190,8 +204,12 @@ impl AppState {
     }
 
     async fn order(&mut self, platform: &Arc<Platform>, order: Order, selection: &Selection, tasks: &mut JoinSet<()>) {
-        let chosen: Vec<DynoId> =
-            self.dynos.values().filter(|running| selection.includes(&running.dyno)).map(|running| running.dyno.id).collect();
+        let chosen: Vec<DynoId> = self
+            .dynos
+            .values()
+            .filter(|running| selection.includes(&running.dyno))
+            .map(|running| running.dyno.id)
+            .collect();
         for id in chosen {
             let Some(running) = self.dynos.get_mut(&id) else { continue };
             // Whoever asks does not want to wait for a crashed dyno's turn.
@@ -241,9 +259,17 @@ impl AppState {
         };
         running.boot_timed_out = true;
         let process = running.dyno.name.to_string();
-        platform.log(self.id, &process, "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch");
+        platform.log(
+            self.id,
+            &process,
+            "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 60 seconds of launch",
+        );
         if on_loopback_only {
-            platform.log(self.id, &process, "The process listens on 127.0.0.1 only, where the router can't reach it: bind to 0.0.0.0");
+            platform.log(
+                self.id,
+                &process,
+                "The process listens on 127.0.0.1 only, where the router can't reach it: bind to 0.0.0.0",
+            );
         }
         platform.log(self.id, &process, "Stopping process with SIGKILL");
         let platform = platform.clone();
@@ -324,7 +350,11 @@ impl Running {
             release_version: self.dyno.release_version,
             size: self.dyno.size,
             // One that is being ended for not booting must not count as starting.
-            state: if self.boot_timed_out && self.dyno.state.is_alive() { DynoState::Stopping } else { self.dyno.state },
+            state: if self.boot_timed_out && self.dyno.state.is_alive() {
+                DynoState::Stopping
+            } else {
+                self.dyno.state
+            },
             replace: self.replace,
         }
     }

@@ -25,7 +25,13 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(30);
 
 /// Starts a dyno and reports [`Message::Started`], then [`Message::Ready`] or
 /// [`Message::BootTimeout`]; or [`Message::NotStarted`].
-pub(super) async fn start(platform: Arc<Platform>, launchable: Arc<Launchable>, dyno: Dyno, port: u16, ended: CancellationToken) {
+pub(super) async fn start(
+    platform: Arc<Platform>,
+    launchable: Arc<Launchable>,
+    dyno: Dyno,
+    port: u16,
+    ended: CancellationToken,
+) {
     let spec = launchable.spec(&Launch {
         id: dyno.id,
         name: &dyno.name,

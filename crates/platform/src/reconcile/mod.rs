@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Platform;
 use app::AppState;
-pub use routes::RouteSender;
-use routes::Routes;
 pub(crate) use app::port_of;
 pub(crate) use dyno::{STOP_GRACE, error_chain};
+pub use routes::RouteSender;
+use routes::Routes;
 
 /// How often every app is looked at, in case a wake-up was lost.
 const ROUND: Duration = Duration::from_secs(30);
@@ -125,12 +125,23 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(platform: Arc<Platform>, routes: RouteSender) -> Self {
         let base_domain = platform.settings.base_domain.clone();
-        Self { platform, apps: HashMap::new(), homes: HashMap::new(), routes: Routes::new(routes, vec![base_domain]), tasks: JoinSet::new() }
+        Self {
+            platform,
+            apps: HashMap::new(),
+            homes: HashMap::new(),
+            routes: Routes::new(routes, vec![base_domain]),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Takes over formation dynos that an earlier server started; then runs
     /// until told to stop. Dynos live on.
-    pub(crate) async fn run(mut self, found: Vec<(domain::dyno::Dyno, Existing)>, mut inbox: Inbox, stop: CancellationToken) {
+    pub(crate) async fn run(
+        mut self,
+        found: Vec<(domain::dyno::Dyno, Existing)>,
+        mut inbox: Inbox,
+        stop: CancellationToken,
+    ) {
         self.adopt(found).await;
         self.wake_all().await;
         let mut round = tokio::time::interval(ROUND);

@@ -78,9 +78,10 @@ impl AppState {
     }
 
     fn backends(&self) -> Vec<Backend> {
-        let up = self.dynos.values().filter(|running| {
-            running.dyno.name.process_type.is_web() && running.dyno.state == DynoState::Up
-        });
+        let up = self
+            .dynos
+            .values()
+            .filter(|running| running.dyno.name.process_type.is_web() && running.dyno.state == DynoState::Up);
         up.filter_map(|running| {
             let (dyno, name) = (running.dyno.id, running.dyno.name.clone());
             running.address.map(|address| Backend { dyno, name, address })
@@ -91,6 +92,7 @@ impl AppState {
     /// Web dynos have crashed and none is on its way up.
     fn crashed(&self) -> bool {
         let mut web = self.dynos.values().filter(|running| running.dyno.name.process_type.is_web()).peekable();
-        web.peek().is_some() && web.all(|running| matches!(running.dyno.state, DynoState::Crashed | DynoState::Stopping))
+        web.peek().is_some()
+            && web.all(|running| matches!(running.dyno.state, DynoState::Crashed | DynoState::Stopping))
     }
 }
