@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{DownArgs, ServerArgs};
 use crate::data_dir::DataDir;
-use crate::git::AppRepositories;
 use crate::{owner, serving};
 
 /// How long parts may take to end after a stop signal.
@@ -83,7 +82,7 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
     let parts = Parts { settings, store, runtime, events, builder, images, stacks, logs: logs.clone(), routes, in_flight };
     let (platform, platform_at_work) = Platform::open(parts, stop.clone()).await?;
 
-    let serving = serving::Serving::new(&data_dir, &platform, router.clone(), AppRepositories { platform: platform.clone() }, &addresses)?;
+    let serving = serving::Serving::new(&data_dir, &platform, router.clone(), &addresses, table.clone())?;
     let url = platform.settings().public_url.clone();
     let ready = {
         let mut table = table;

@@ -1,1 +1,0 @@
-//! The renga binary: reads configuration, builds the parts, runs them
