@@ -1,1 +1,36 @@
-//! Source tree to image: buildpacks, cache, build output
+//! From a source tree to an image: buildpacks, cache, and the build's output.
+//!
+//! Whatever belongs to the app is hostile and runs inside a *build dyno*: its
+//! archive is unpacked there, its buildpacks and build scripts run there, on a
+//! disk of bounded size that is the dyno's `/tmp`. The server only writes a
+//! plan for the driver script, passes bytes through, and, when the dyno is
+//! dead, packs what lies on that disk into layers.
+//!
+//! What a build prints follows Heroku line by line where tools match it
+//! (`docs/builds.md`).
+
+mod build;
+mod buildpacks;
+mod cache;
+mod config;
+mod driver;
+mod dyno;
+mod environment;
+mod error;
+mod events;
+mod harvest;
+mod layers;
+mod output;
+mod plan;
+mod procfile;
+mod release_yaml;
+mod request;
+mod scratch;
+mod source;
+
+pub use build::Builder;
+pub use buildpacks::built_in_names;
+pub use config::{BuildLimits, BuilderConfig};
+pub use environment::{DEFAULT_BUILD_ENV, operator_environment};
+pub use error::{BuildError, OpenError, Platform, Rejection};
+pub use request::{BuildRequest, Built, Phase, SourceOrigin};
