@@ -54,7 +54,7 @@ impl From<&domain::account::Account> for Account {
 
 /// `PATCH /account`. Tracking and beta are accepted and have no effect: there
 /// is neither here.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_tracking: Option<bool>,
@@ -63,6 +63,11 @@ pub struct UpdateAccount {
     /// Absent: unchanged. `null`: no name.
     #[serde(default, with = "nullable", skip_serializing_if = "Option::is_none")]
     pub name: Option<Option<String>>,
+    /// With `password`, the one so far: a new one in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_password: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
 }
 
 /// `POST /accounts`, Renga's own: the operator makes an account.

@@ -20,6 +20,11 @@ impl Buildpacks<'_> {
         Ok(self.platform.store.buildpacks().list(app.id).await?)
     }
 
+    /// Whether this platform has the buildpack of this name.
+    pub fn is_known(&self, buildpack: &BuildpackRef) -> bool {
+        buildpack.name().is_some_and(|name| builder::built_in_names().any(|known| known == name))
+    }
+
     /// Sets the whole list anew; an empty one brings detection back.
     pub async fn replace(
         &self,
