@@ -2,20 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
 
-/// `base` and what `eval "$(renga env)"` makes of it.
+/// `base` and what `eval "$(COMMAND)"` makes of it, where the command is
+/// `renga env` with its options.
 pub fn environment(
-    renga: &Path,
-    data_dir: &Path,
+    command: &[impl AsRef<OsStr>],
     base: &[(OsString, OsString)],
 ) -> anyhow::Result<Vec<(OsString, OsString)>> {
     let output = Command::new("sh")
-        .args(["-c", r#"eval "$("$0" env --data-dir "$1")" && exec env -0"#])
-        .args([renga, data_dir])
+        .args(["-c", r#"eval "$("$@")" && exec env -0"#, "sh"])
+        .args(command)
         .env_clear()
         .envs(base.iter().map(|(name, value)| (name, value)))
         .output()

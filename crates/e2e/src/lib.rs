@@ -23,7 +23,7 @@ pub use footprint::Footprint;
 pub use patience::{Deadline, eventually};
 pub use person::Person;
 pub use process::Process;
-pub use repository::Repository;
+pub use repository::{Repository, copy_folder};
 pub use server::Server;
 pub use terminal::Terminal;
 pub use tools::{Tools, workspace_root};

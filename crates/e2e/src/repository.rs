@@ -20,7 +20,7 @@ impl<'a> Repository<'a> {
         let candidates = [root.join("crates/e2e/apps").join(name), root.join("examples").join(name)];
         let source = candidates.iter().find(|path| path.is_dir()).with_context(|| format!("there is no app {name}"))?;
         let path = person.folder(folder);
-        copy(source, &path)?;
+        copy_folder(source, &path)?;
         let repository = Self { person, path };
         repository.git(&["init", "--quiet", "--initial-branch=main"])?.ok()?;
         repository.commit("First")?;
@@ -65,13 +65,14 @@ impl<'a> Repository<'a> {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// A folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
+            copy_folder(&entry.path(), &target)?;
         } else {
             std::fs::copy(entry.path(), target)?;
         }

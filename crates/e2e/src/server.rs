@@ -1,6 +1,6 @@
 //! A server of the real binary on a data directory of its own.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -140,7 +140,8 @@ impl Server {
 
     /// Variables of `base` and `renga env`.
     pub fn environment(&self, base: &[(OsString, OsString)]) -> anyhow::Result<Vec<(OsString, OsString)>> {
-        environment(&self.program, self.data_dir.path(), base)
+        let data_dir = OsStr::new("--data-dir");
+        environment(&[self.program.as_os_str(), OsStr::new("env"), data_dir, self.data_dir.path().as_os_str()], base)
     }
 
     fn log_file(&self) -> PathBuf {
