@@ -82,10 +82,7 @@ impl Accounts<'_> {
     }
 
     /// The e-mail addresses of these accounts; an account that is gone is left out.
-    pub async fn emails(
-        &self,
-        ids: impl IntoIterator<Item = AccountId>,
-    ) -> Result<HashMap<AccountId, Email>, PlatformError> {
+    pub async fn emails(&self, ids: Vec<AccountId>) -> Result<HashMap<AccountId, Email>, PlatformError> {
         let mut emails = HashMap::new();
         for id in ids {
             if emails.contains_key(&id) {

@@ -1,0 +1,65 @@
+//! `/apps/:app/buildpack-installations`, and the registry that the CLI asks
+//! whether a buildpack exists.
+
+use api_types::buildpack::{Buildpack, BuildpackInstallation, UpdateBuildpacks};
+use axum::extract::State;
+use domain::buildpack::BuildpackRef;
+use serde_json::json;
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::body::Body;
+use crate::endpoint::{Access, Answers, Endpoints};
+use crate::guard::{Caller, InApp, Named};
+use crate::problem::Refusal;
+use crate::range::{Key, ListRange, Listed};
+
+pub(crate) fn endpoints() -> Endpoints {
+    use Answers::Many;
+
+    Endpoints::default()
+        .get("/apps/{app}/buildpack-installations", Access::Member, Many("buildpack-installation"), list)
+        .put("/apps/{app}/buildpack-installations", Access::Member, Many("buildpack-installation"), replace)
+        .get("/buildpacks/{name}", Access::Open, Answers::Other, registry)
+}
+
+impl Listed for BuildpackInstallation {
+    const FIELDS: &'static [&'static str] = &["ordinal"];
+
+    fn key(&self, _: &str) -> Key {
+        Key::Number(u64::from(self.ordinal))
+    }
+}
+
+async fn list(State(api): State<Api>, InApp(app): InApp, range: ListRange) -> Result<Answer, Refusal> {
+    range.answer(shown(&api.platform.buildpacks().list(&app).await?))
+}
+
+async fn replace(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    InApp(app): InApp,
+    Body(wish): Body<UpdateBuildpacks>,
+) -> Result<Answer, Refusal> {
+    let buildpacks = wish.updates.into_iter().map(|update| update.buildpack).collect();
+    Answer::ok(&shown(&api.platform.buildpacks().replace(&caller, &app, buildpacks).await?))
+}
+
+/// `GET /buildpacks/heroku%2Fnodejs`: whether the platform has it.
+async fn registry(State(api): State<Api>, Named(name): Named) -> Result<Answer, Refusal> {
+    let known = name.parse::<BuildpackRef>().ok().filter(|reference| api.platform.buildpacks().is_known(reference));
+    let known = known.ok_or_else(|| Refusal::not_found("buildpack"))?;
+    let (namespace, short) = name.split_once('/').unwrap_or(("", known.as_str()));
+    Answer::ok(&json!({
+        "id": api_types::stable_id("buildpack", &name),
+        "name": short,
+        "namespace": namespace,
+        "category": "languages",
+        "support": { "method": "unsupported" },
+    }))
+}
+
+fn shown(buildpacks: &[BuildpackRef]) -> Vec<BuildpackInstallation> {
+    let shown = (0..).zip(buildpacks);
+    shown.map(|(ordinal, reference)| BuildpackInstallation { buildpack: Buildpack::from(reference), ordinal }).collect()
+}
