@@ -13,7 +13,7 @@ pub struct BuildRequest {
     pub app: AppId,
     /// A tar archive, plain or compressed (gzip, xz, zstd, bzip2: seen by its
     /// first bytes). Read to its end, or until the build has failed.
-    pub source: Box<dyn AsyncRead + Send + Unpin>,
+    pub source: Box<dyn AsyncRead + Send + Sync + Unpin>,
     pub origin: SourceOrigin,
     /// The commit, or `source_blob.version`: `SOURCE_VERSION` in the build.
     pub source_version: Option<String>,

@@ -200,7 +200,7 @@ impl Builds<'_> {
     /// Throws the app's build cache away; the next build starts from nothing.
     pub async fn delete_cache(&self, app: &App) -> Result<(), PlatformError> {
         let _turn = self.platform.ongoing.turn(app.id).lock_owned().await;
-        self.platform.builder.delete_cache(app.id).await.map_err(|error| PlatformError::Internal(error.into()))
+        self.platform.builder.purge_cache(app.id).await.map_err(|error| PlatformError::Internal(error.into()))
     }
 
     /// What stands in the URL under which the output can be read by whoever has it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use builder::{BuildError, Built, SourceOrigin};
+use bytes::Bytes;
 use domain::build::{BuildEvent, BuildState};
 use domain::buildpack::BuildpackRef;
 use domain::release::{Release, ReleaseEvent, ReleaseState};
@@ -16,7 +17,7 @@ use domain::{AppId, BuildId, ProcessType, ReleaseId, SlugId};
 use serde::{Deserialize, Serialize};
 use store::{NewRelease, NewSlug};
 use tokio::io::AsyncRead;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use workflow::{Step, Workflow};
 
@@ -63,7 +64,7 @@ impl From<store::StoreError> for DeployError {
 }
 
 /// The tar of a source tree, possibly gzipped.
-pub type Source = Box<dyn AsyncRead + Send + Unpin>;
+pub type Source = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// What a deploy works on beside its context: it can't outlive the process.
 pub(crate) struct Work {
@@ -269,9 +270,14 @@ impl Platform {
             config: self.store.releases().current_config(build.app).await?,
             stack: build.stack.clone(),
         };
-        let transcript = work.transcript.clone();
-        let output = Arc::new(move |bytes: &[u8]| transcript.write(bytes));
-        match self.builder.build(request, output, work.cancel.clone()).await {
+        let (output, mut written) = mpsc::channel::<Bytes>(64);
+        let write = async {
+            while let Some(bytes) = written.recv().await {
+                work.transcript.write(&bytes);
+            }
+        };
+        let (built, ()) = tokio::join!(self.builder.build(request, output, &work.cancel), write);
+        match built {
             Ok(built) => Ok(built),
             Err(BuildError::Cancelled) => Err(DeployError::Cancelled),
             Err(BuildError::Rejected(_)) => Err(DeployError::Refused),

@@ -257,7 +257,7 @@ impl Platform {
         if let Err(error) = removed {
             tracing::warn!(app.id = %app, %error, "Could not remove the files of a destroyed app");
         }
-        if let Err(error) = self.builder.delete_cache(app).await {
+        if let Err(error) = self.builder.purge_cache(app).await {
             tracing::warn!(app.id = %app, %error, "Could not remove the build cache of a destroyed app");
         }
         self.logs.remove(app);

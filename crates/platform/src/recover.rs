@@ -22,6 +22,7 @@ pub(crate) type Found = Vec<(Dyno, Existing)>;
 
 impl Platform {
     pub(crate) async fn recover(self: &Arc<Self>) -> Result<Found, PlatformError> {
+        self.builder.recover().await.map_err(anyhow::Error::from)?;
         self.recover_deploys().await?;
         self.end_what_no_one_runs().await?;
         self.recover_dynos().await

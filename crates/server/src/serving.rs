@@ -58,7 +58,8 @@ impl Serving {
     /// Serves until told to stop.
     pub(crate) async fn run(self, sockets: Vec<StdTcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
         let sockets = sockets.into_iter().map(TcpListener::from_std).collect::<Result<Vec<_>, _>>()?;
-        let config = api::ApiConfig::new(self.platform.settings());
+        let settings = self.platform.settings();
+        let config = api::ApiConfig::new(&settings.public_url, &settings.base_domain);
         let (api, git) = (api::router(self.platform.clone(), config), self.git);
         let rendezvous = Arc::new(RunRendezvous(self.platform.rendezvous()));
         let platform = tower::service_fn(move |request: Request<Incoming>| {
