@@ -94,3 +94,33 @@ fn protect(path: &Path) -> io::Result<()> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pragma(pool: &Pool, name: &str) -> String {
+        let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn commits_are_on_the_disk_and_rows_refer_to_rows_that_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&dir.path().join("renga.db")).await.unwrap();
+        for (name, value) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
+            assert_eq!(pragma(&database.writer, name).await, value, "{name}");
+        }
+        let timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&database.writer).await.unwrap();
+        assert_eq!(timeout, 5000);
+        assert_eq!(database.writer.options().get_max_connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn readers_can_not_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(&dir.path().join("renga.db")).await.unwrap();
+        let refusal = sqlx::query("CREATE TABLE t (c INTEGER)").execute(&database.readers).await.unwrap_err();
+        assert!(refusal.to_string().contains("readonly"), "{refusal}");
+    }
+}

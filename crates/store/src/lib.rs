@@ -154,3 +154,15 @@ groups! {
     slugs: Slugs,
     sources: Sources,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: T) {}
+
+    #[test]
+    fn opening_may_move_between_threads() {
+        let _ = |path, keys| is_send(Store::open(path, keys));
+    }
+}

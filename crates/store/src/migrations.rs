@@ -16,7 +16,7 @@ const ALL: &[(i64, &str, &str)] = &[(1, "platform", include_str!("../../../migra
 pub(crate) async fn run(database: &Database) -> Result<(), OpenError> {
     let migrator = Migrator::with_migrations(ALL.iter().copied().map(migration).collect());
     let mut transaction = database.begin().await?;
-    migrator.run(&mut *transaction).await.map_err(|error| match error {
+    migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) => {
             OpenError::Newer { found, known: ALL.last().map_or(0, |(number, ..)| *number) }
         }
