@@ -10,8 +10,8 @@ use crate::steps::cargo;
 const LAYERS: [&[&str]; 7] = [
     &["domain", "supervise"],
     &["api-types", "git-server", "images", "logs", "proxy", "runtime", "stack", "workflow"],
-    &["builder", "listener", "router", "runtime-local", "store"],
-    &["platform"],
+    &["builder", "router", "runtime-local", "store"],
+    &["listener", "platform"],
     &["api", "cli"],
     &["e2e", "server"],
     &["xtask"],
