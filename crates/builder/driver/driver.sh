@@ -103,7 +103,7 @@ folder_of() {
   if [[ -f $BUILD_DIR/$inside/bin/compile ]]; then
     # A copy: buildpacks write into their own folder, which is no part of the slug.
     local copy
-    copy=$(mktemp -d /tmp/buildpacks/repo.XXXXXX) || return 1
+    copy=$(mktemp -d "$BUILDPACKS_DIR/repo.XXXXXX") || return 1
     if [[ $inside == . ]]; then
       # Inline: the app's scripts find the app beside them, as on Heroku.
       cp -a "$BUILD_DIR/bin" "$copy/bin"

@@ -35,6 +35,7 @@ impl Plan<'_> {
         assign("CACHE_DIR", CACHE_DIR);
         assign("ENV_DIR", self.env_dir);
         assign("REPORT_DIR", REPORT_DIR);
+        assign("BUILDPACKS_DIR", BUILDPACKS_DIR);
         assign("STACK_TITLE", self.stack_title);
         assign("TAR_OPTION", self.compression.tar_option());
         assign("TOP_FOLDER", if self.origin == SourceOrigin::Archive { "maybe" } else { "no" });
