@@ -143,7 +143,7 @@ impl MasterKeys {
 
     /// Writes the file beside its place, then `put`s it there.
     fn write(&self, put: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
-        let new = self.path.with_extension(format!("new-{}", std::process::id()));
+        let new = self.path.with_extension(format!("new-{}", random_name()?));
         let written = self.write_to(&new).and_then(|()| put(&new, &self.path));
         // After a rename there is nothing to remove; after a link there is.
         match fs::remove_file(&new) {
@@ -160,6 +160,13 @@ impl MasterKeys {
         }
         file.sync_all()
     }
+}
+
+/// A name that no one else writes to at the same time.
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other(SealError::NoRandom))?;
+    Ok(hex(&bytes))
 }
 
 impl fmt::Debug for MasterKeys {

@@ -82,6 +82,7 @@ fn write_and_kill(folder: &Path, acknowledgements: usize) -> Acknowledged {
 async fn write_for_ever(folder: &Path) {
     let store = open(folder).await;
     let app = store.apps().list_all().await.unwrap().remove(0);
+    println!(); // ends the line that the test harness began
     for turn in 0.. {
         let id = WorkflowId(uuid::Uuid::now_v7());
         store.begin(id, "turn", "{}").await.unwrap();

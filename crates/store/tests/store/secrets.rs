@@ -2,7 +2,9 @@
 
 use domain::Secret;
 
-use crate::support::{Home, at, changes, home};
+use store::StoreError;
+
+use crate::support::{Home, at, changes, home, raw};
 
 /// All bytes of the database, its log and whatever else lies beside it; the
 /// keys lie in a folder of their own.
@@ -62,4 +64,21 @@ async fn errors_and_debug_texts_hold_no_key() {
     let (id, key) = text.trim().split_once(' ').unwrap();
     let shown = format!("{keys:?}");
     assert!(shown.contains(id) && !shown.contains(key), "{shown}");
+}
+
+#[tokio::test]
+async fn sealed_config_that_was_moved_to_another_release_does_not_open() {
+    let home = home().await;
+    let app = home.app("one").await;
+    let set = changes(&[("A", Some("1"))]);
+    let (old, _) = home.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(3)).await.unwrap();
+    let (new, _) = home.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(4)).await.unwrap();
+    sqlx::query("UPDATE release_configs SET sealed = (SELECT sealed FROM release_configs WHERE release = $1) WHERE release = $2")
+        .bind(old.id.to_string())
+        .bind(new.id.to_string())
+        .execute(&mut raw(home.dir.path()).await)
+        .await
+        .unwrap();
+    assert!(home.releases().config(old.id).await.is_ok());
+    assert!(matches!(home.releases().config(new.id).await, Err(StoreError::Seal(_))));
 }
