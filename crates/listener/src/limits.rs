@@ -36,7 +36,7 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             stalled: Duration::from_secs(55),
             headers: 1000,
-            grace: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
             linger: Duration::from_secs(2),
             linger_bytes: 8 * 1024 * 1024,
         }

@@ -23,7 +23,8 @@ pub type BoxedStream = Box<dyn Stream>;
 pub trait Rendezvous: Send + Sync {
     /// Serves the client until either side is done. `secret` is what it wrote
     /// first, without the line's end; nothing has been written to it yet.
-    /// An unknown secret is answered by returning, which closes.
+    /// An unknown secret is answered by returning, which closes. Shut the
+    /// stream down at the end, so that the client sees a proper end of TLS.
     async fn attach(&self, secret: String, stream: BoxedStream);
 }
 

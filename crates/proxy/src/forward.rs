@@ -132,27 +132,18 @@ impl Proxy {
         let answer = connection.sender.try_send_request(request);
         tokio::pin!(answer);
         let ended = loop {
-            let (deadline, fault) = match upload.stage() {
-                Stage::Reading(since) => (since + self.limits.idle, Fault::ClientIdle),
-                Stage::Writing(since) => (since + self.limits.idle, Fault::FirstByteTimedOut),
-                Stage::Sent(at) => (at + self.limits.first_byte, Fault::FirstByteTimedOut),
-                Stage::Failed(fault) => return Sent::Failed(fault),
+            let deadline = match self.deadline(upload) {
+                Ok((deadline, fault)) if deadline <= Instant::now() => return Sent::Failed(fault),
+                Ok((deadline, _)) => deadline,
+                Err(fault) => return Sent::Failed(fault),
             };
+            // After each wait the stage is looked at anew: a byte may have
+            // moved meanwhile.
             tokio::select! {
                 biased;
                 ended = &mut answer => break ended,
                 () = upload.sent.notified() => {}
-                () = tokio::time::sleep_until(deadline) => {
-                    // A byte may have moved since the deadline was set.
-                    let stands_still = match upload.stage() {
-                        Stage::Reading(since) | Stage::Writing(since) => since + self.limits.idle <= Instant::now(),
-                        Stage::Sent(at) => at + self.limits.first_byte <= Instant::now(),
-                        Stage::Failed(_) => false,
-                    };
-                    if stands_still {
-                        return Sent::Failed(fault);
-                    }
-                }
+                () = tokio::time::sleep_until(deadline) => {}
             }
         };
         match ended {
@@ -168,6 +159,17 @@ impl Proxy {
                 tracing::debug!(error = %error.error(), received, "a backend did not answer");
                 Sent::Failed(Fault::of_exchange(error.error(), received))
             }
+        }
+    }
+
+    /// Until when the exchange may stand as it does before the answer begins,
+    /// and whose fault it is if it does.
+    fn deadline(&self, upload: &Upload) -> Result<(Instant, Fault), Fault> {
+        match upload.stage() {
+            Stage::Reading(since) => Ok((since + self.limits.idle, Fault::ClientIdle)),
+            Stage::Writing(since) => Ok((since + self.limits.idle, Fault::FirstByteTimedOut)),
+            Stage::Sent(at) => Ok((at + self.limits.first_byte, Fault::FirstByteTimedOut)),
+            Stage::Failed(fault) => Err(fault),
         }
     }
 

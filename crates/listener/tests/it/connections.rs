@@ -77,7 +77,7 @@ async fn an_answer_to_a_request_that_is_still_being_sent_is_not_lost() {
         site.sends(format!("POST / HTTP/1.1\r\nHost: nope.localhost\r\nContent-Length: {length}\r\n\r\n")).await;
     let body = vec![b'a'; length];
     client.send(body).await;
-    let answer = client.to_end().await;
+    let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
     assert_eq!(field(&answer, "connection"), Some("close"));
 }
@@ -93,7 +93,7 @@ async fn a_listener_that_stops_ends_what_is_open_and_takes_nothing_new() {
     site.stop.cancel();
     unused.closed().await;
     connection.send(OK).await;
-    let answer = client.to_end().await;
+    let answer = client.rest().await;
     assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
     site.stopped().await;
     assert!(TcpStream::connect(site.address).await.is_err());

@@ -35,7 +35,7 @@ async fn the_line_of_a_good_exchange() {
     let dyno = site.dyno().await;
     let mut client = site
         .sends(
-            "GET /a?b=\"c HTTP/1.1\r\nHost: Shop.localhost:80\r\nX-Request-Id: abcdefghijklmnopqrst\r\n\
+            "GET /a\"b?c HTTP/1.1\r\nHost: Shop.localhost:80\r\nX-Request-Id: abcdefghijklmnopqrst\r\n\
              X-Forwarded-For: 9.9.9.9\r\n\r\n",
         )
         .await;
@@ -47,7 +47,7 @@ async fn the_line_of_a_good_exchange() {
     let (start, rest) = line.split_once(" connect=").unwrap();
     assert_eq!(
         start,
-        r#"at=info method=GET path="/a?b=\"c" host=shop.localhost request_id=abcdefghijklmnopqrst fwd="9.9.9.9, 127.0.0.1" dyno=web.1"#
+        r#"at=info method=GET path="/a\"b?c" host=shop.localhost request_id=abcdefghijklmnopqrst fwd="9.9.9.9, 127.0.0.1" dyno=web.1"#
     );
     let (connect, rest) = rest.split_once(" service=").unwrap();
     let (service, rest) = rest.split_once(' ').unwrap();
@@ -142,8 +142,9 @@ async fn an_upload_does_not_count_against_the_first_byte() {
 async fn a_client_that_stops_in_its_upload_is_h28() {
     let (site, dyno) = impatient().await;
     let mut client = site.sends("POST / HTTP/1.1\r\nHost: shop.localhost\r\nContent-Length: 4\r\n\r\na").await;
-    dyno.accept().await.until("a").await;
-    client.to_end().await;
+    let mut connection = dyno.accept().await;
+    connection.until("\r\n\r\na").await;
+    client.rest().await;
     let line = site.line().await;
     assert!(line.starts_with("at=warning code=H28 desc=\"Client Connection Idle\" method=POST"), "{line}");
     assert!(line.contains(" status=499 "), "{line}");
@@ -173,7 +174,7 @@ async fn a_dyno_that_closes_in_its_head_or_body_is_h18() {
         connection.head().await;
         connection.send(half).await;
         drop(connection);
-        let answer = client.to_end().await;
+        let answer = client.rest().await;
         assert!(!answer.ends_with("0\r\n\r\n"), "a broken answer must not look whole: {answer}");
         let line = site.line().await;
         assert!(line.starts_with("sock=backend at=error code=H18 desc=\"Server Request Interrupted\""), "{line}");
@@ -187,7 +188,7 @@ async fn a_dyno_that_pauses_in_its_answer_is_h15() {
     let (site, dyno) = impatient().await;
     let (mut client, mut connection) = asked(&site, &dyno).await;
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
-    assert!(client.to_end().await.ends_with("half"));
+    assert!(client.rest().await.ends_with("half"));
     let line = site.line().await;
     assert!(line.starts_with("at=error code=H15 desc=\"Idle connection\""), "{line}");
     assert!(line.contains(" status=503 bytes=4 "), "{line}");
@@ -258,9 +259,9 @@ async fn a_bad_chunk_from_the_client_is_h26() {
     let mut connection = dyno.accept().await;
     connection.until("a\r\n").await;
     client.send("xyz\r\n").await;
-    assert!(client.to_end().await.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+    assert!(client.rest().await.starts_with("HTTP/1.1 400 Bad Request\r\n"));
     assert!(site.line().await.starts_with("at=error code=H26 desc=\"Request Error\" cause=\"bad chunk\""));
-    assert!(!connection.to_end().await.contains("0\r\n\r\n"), "a broken body must not look whole");
+    assert!(!connection.rest().await.contains("0\r\n\r\n"), "a broken body must not look whole");
 }
 
 #[tokio::test]

@@ -61,6 +61,28 @@ async fn apps_and_their_domains_have_certificates_of_their_own() {
     assert!(error.to_string().contains("not valid for name"), "{error}");
 }
 
+/// What rustls takes is not what OpenSSL takes: it refuses `*.localhost`.
+#[tokio::test]
+async fn curl_trusts_an_app_s_certificate_by_the_authority_s_file() {
+    let site = Site::start().await;
+    let dyno = site.dyno().await.answering("hi");
+    site.served_by(&[dyno.address()]);
+    let port = site.address.port();
+    let curl = tokio::process::Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--cacert"])
+        .arg(site.tls_dir.path().join("ca.pem"))
+        .args(["--resolve", &format!("shop.localhost:{port}:127.0.0.1"), &format!("https://shop.localhost:{port}/")])
+        .output()
+        .await;
+    match curl {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("skipped: there is no curl"),
+        curl => {
+            let curl = curl.unwrap();
+            assert_eq!(String::from_utf8(curl.stdout).unwrap(), "hi", "{}", String::from_utf8_lossy(&curl.stderr));
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_http_is_a_rendezvous() {
     let site = Site::start().await;
@@ -71,7 +93,7 @@ async fn what_is_no_http_is_a_rendezvous() {
     client.send("exit").await;
     assert_eq!(client.exactly(4).await, "EXIT");
     // Without TLS it is bad HTTP.
-    let answer = site.sends("s3cr3t\r\n\r\n").await.to_end().await;
+    let answer = site.sends("s3cr3t\r\n\r\n").await.rest().await;
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
 }
 

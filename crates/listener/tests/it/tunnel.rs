@@ -26,8 +26,8 @@ async fn bytes_go_both_ways_until_both_sides_close() {
     let site = Site::start().await;
     let dyno = site.dyno().await;
     let (mut client, mut connection) = switched(&site, &dyno).await;
-    client.send(b"\x81\x05hello").await;
-    assert_eq!(connection.exactly(5).await.as_bytes().len(), 5);
+    client.send("\0\x05\r\n\r\nGET").await;
+    assert_eq!(connection.exactly(9).await, "\0\x05\r\n\r\nGET");
     connection.send("0123456789").await;
     assert_eq!(client.exactly(10).await, "0123456789");
     assert!(!site.router.drained(dyno_id(1), Duration::from_millis(50)).await);
@@ -48,7 +48,7 @@ async fn nothing_that_follows_the_request_passes_before_the_101() {
     connection.head().await;
     // The dyno declines: what followed must not reach it, as a request or at all.
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno").await;
-    let answer = client.to_end().await;
+    let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nno"), "{answer}");
     dyno.has_no_visitor().await;
     drop(site);

@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 
     /// All that comes until the other side closes; a reset counts as that.
-    pub(crate) async fn to_end(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let reading = async { while matches!(self.stream.read_buf(&mut self.unread).await, Ok(read) if read > 0) {} };
         in_time("the other side to close", reading).await;
         String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Waits for the other side to close, having sent nothing more.
     pub(crate) async fn closed(&mut self) {
-        assert_eq!(self.to_end().await, "");
+        assert_eq!(self.rest().await, "");
     }
 }
 
