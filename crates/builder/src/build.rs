@@ -29,7 +29,7 @@ use crate::output::{self, Output};
 use crate::plan::{BUILDPACKS_DIR, Plan, REPORT_DIR};
 use crate::procfile;
 use crate::release_yaml;
-use crate::request::{BuildRequest, Built, Phase};
+use crate::request::{BuildRequest, Built, Phase, Source};
 use crate::scratch::{self, Scratch};
 use crate::source;
 
@@ -104,12 +104,13 @@ impl Builder {
     pub async fn build(
         &self,
         request: BuildRequest,
+        source: Source,
         output: Sender,
         cancel: &CancellationToken,
     ) -> Result<Built, BuildError> {
         let limits = self.config.limits;
         let mut output = Output::new(output, limits.output_bytes);
-        let result = self.try_build(request, &mut output, cancel).await;
+        let result = self.try_build(request, source, &mut output, cancel).await;
         match &result {
             Err(BuildError::Cancelled) => {
                 output.line("").await;
@@ -131,6 +132,7 @@ impl Builder {
     async fn try_build(
         &self,
         request: BuildRequest,
+        source: Source,
         output: &mut Output,
         cancel: &CancellationToken,
     ) -> Result<Built, BuildError> {
@@ -155,7 +157,7 @@ impl Builder {
 
         let prepared = self.prepare(&request, stack, output).await?;
         let scratch = prepared.scratch.clone();
-        let result = self.run(request, stack, root, prepared, output, cancel, &mut timings).await;
+        let result = self.run(request, source, stack, root, prepared, output, cancel, &mut timings).await;
         match result {
             Ok((built, app)) => {
                 let caches = self.caches.clone();
@@ -226,6 +228,7 @@ impl Builder {
     async fn run(
         &self,
         request: BuildRequest,
+        source: Source,
         stack: Stack,
         root: StackRoot,
         prepared: Prepared,
@@ -233,7 +236,7 @@ impl Builder {
         cancel: &CancellationToken,
         timings: &mut Timings,
     ) -> Result<(Built, AppId), BuildError> {
-        let (compression, source) = source::recognise(request.source).await.map_err(Platform::Source)?;
+        let (compression, source) = source::recognise(source).await.map_err(Platform::Source)?;
         let plan = Plan {
             build_dir: &format!("/tmp/{}", prepared.build_folder),
             env_dir: &format!("/tmp/{}", prepared.env_folder),

@@ -33,4 +33,4 @@ pub use buildpacks::built_in_names;
 pub use config::{BuildLimits, BuilderConfig};
 pub use environment::{DEFAULT_BUILD_ENV, operator_environment};
 pub use error::{BuildError, OpenError, Platform, Rejection};
-pub use request::{BuildRequest, Built, Phase, SourceOrigin};
+pub use request::{BuildRequest, Built, Phase, Source, SourceOrigin};

@@ -8,12 +8,13 @@ use domain::procfile::{ProcessTypes, Warning};
 use domain::{AppId, BuildId, ConfigVars, Digest};
 use tokio::io::AsyncRead;
 
+/// A tar archive, plain or compressed (gzip, xz, zstd, bzip2: seen by its
+/// first bytes). Read to its end, or until the build has failed.
+pub type Source = Box<dyn AsyncRead + Send + Unpin>;
+
 pub struct BuildRequest {
     pub build: BuildId,
     pub app: AppId,
-    /// A tar archive, plain or compressed (gzip, xz, zstd, bzip2: seen by its
-    /// first bytes). Read to its end, or until the build has failed.
-    pub source: Box<dyn AsyncRead + Send + Sync + Unpin>,
     pub origin: SourceOrigin,
     /// The commit, or `source_blob.version`: `SOURCE_VERSION` in the build.
     pub source_version: Option<String>,

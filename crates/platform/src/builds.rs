@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use builder::SourceOrigin;
+use builder::{Source, SourceOrigin};
 use domain::account::Account;
 use domain::build::{Build, BuildState};
 use domain::buildpack::BuildpackRef;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use workflow::Failure;
 
-use crate::deploy::{self, Context, DeployError, Source, Work};
+use crate::deploy::{self, Context, DeployError, Work};
 use crate::error::{PlatformError, Resource};
 use crate::signed::Purpose;
 use crate::transcript::{OutputStream, Transcript, TranscriptId};

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use builder::{BuildError, Built, SourceOrigin};
+use builder::{BuildError, Built, Source, SourceOrigin};
 use bytes::Bytes;
 use domain::build::{BuildEvent, BuildState};
 use domain::buildpack::BuildpackRef;
@@ -16,7 +16,6 @@ use domain::release::{Release, ReleaseEvent, ReleaseState};
 use domain::{AppId, BuildId, ProcessType, ReleaseId, SlugId};
 use serde::{Deserialize, Serialize};
 use store::{NewRelease, NewSlug};
-use tokio::io::AsyncRead;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use workflow::{Step, Workflow};
@@ -62,9 +61,6 @@ impl From<store::StoreError> for DeployError {
         Self::Platform(error.into())
     }
 }
-
-/// The tar of a source tree, possibly gzipped.
-pub type Source = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// What a deploy works on beside its context: it can't outlive the process.
 pub(crate) struct Work {
@@ -263,7 +259,6 @@ impl Platform {
         let request = builder::BuildRequest {
             build: build.id,
             app: build.app,
-            source,
             origin: work.origin,
             source_version: build.source_version.clone(),
             buildpacks: build.buildpacks.clone(),
@@ -276,7 +271,7 @@ impl Platform {
                 work.transcript.write(&bytes);
             }
         };
-        let (built, ()) = tokio::join!(self.builder.build(request, output, &work.cancel), write);
+        let (built, ()) = tokio::join!(self.builder.build(request, source, output, &work.cancel), write);
         match built {
             Ok(built) => Ok(built),
             Err(BuildError::Cancelled) => Err(DeployError::Cancelled),

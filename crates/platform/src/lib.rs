@@ -60,9 +60,8 @@ use transcript::Transcripts;
 
 pub use accounts::*;
 pub use apps::*;
-pub use builder::SourceOrigin;
+pub use builder::{Source as DeploySource, SourceOrigin};
 pub use builds::{BuildRequest, Builds, Deploying, NewDeploy, Outcome};
-pub use deploy::Source as DeploySource;
 pub use dynos::{Dynos, RunRequest, RunStarted};
 pub use error::{PlatformError, Resource};
 pub use log_sessions::LogQuery;

@@ -64,10 +64,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "RENGA_DEBIAN_MIRROR")]
     pub(crate) debian_mirror: Option<String>,
 
-    /// Variables of this process that builds get as well, beside the usual
-    /// proxy and registry ones
-    #[arg(long, env = "RENGA_BUILD_ENV", value_delimiter = ',')]
-    pub(crate) build_env: Vec<String>,
+    /// Variables that builds get: names out of this process's environment, or
+    /// NAME=VALUE, divided by commas; default: those of proxies and registries
+    #[arg(long, env = "RENGA_BUILD_ENV")]
+    pub(crate) build_env: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

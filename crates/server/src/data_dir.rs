@@ -27,13 +27,18 @@ impl DataDir {
         for (name, mode) in [("run", 0o711), ("keys", 0o700), ("tls", 0o755), ("git", 0o711)] {
             let dir = path.join(name);
             if !dir.is_dir() {
-                fs::DirBuilder::new().mode(mode).create(&dir).with_context(|| format!("could not make {}", dir.display()))?;
+                fs::DirBuilder::new()
+                    .mode(mode)
+                    .create(&dir)
+                    .with_context(|| format!("could not make {}", dir.display()))?;
             }
         }
         let lock = File::create(path.join("run/server.lock")).context("could not make the lock file")?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => bail!("another server runs on {shown}; stop it first, or choose another --data-dir"),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another server runs on {shown}; stop it first, or choose another --data-dir")
+            }
             Err(TryLockError::Error(error)) => Err(error).context("could not lock the data directory"),
         }
     }

@@ -39,7 +39,9 @@ impl Repositories for AppRepositories {
     }
 
     async fn pushed(&self, grant: Grant, size_bytes: u64) {
-        if let Err(error) = self.platform.store().apps().set_repo_size(grant.app, size_bytes, jiff::Timestamp::now()).await {
+        if let Err(error) =
+            self.platform.store().apps().set_repo_size(grant.app, size_bytes, jiff::Timestamp::now()).await
+        {
             tracing::warn!(%error, "Could not note the size of a repository");
         }
     }
@@ -57,7 +59,7 @@ impl AppRepositories {
         let gone = || anyhow::anyhow!("the app or the account is gone");
         let account = store.accounts().by_id(push.grant.account).await?.ok_or_else(gone)?;
         let app = store.apps().by_id(push.grant.app).await?.ok_or_else(gone)?;
-        let source = Box::new(push.source.open().await?);
+        let source = Box::new(push.source.tar()?);
         let new = NewDeploy {
             source,
             origin: SourceOrigin::Git,
@@ -120,7 +122,9 @@ fn unavailable(error: &dyn std::error::Error) -> Refusal {
 /// What the one who pushes may read of an error.
 fn shown(error: &anyhow::Error) -> String {
     match error.downcast_ref::<PlatformError>() {
-        Some(PlatformError::Internal(_)) | None => "The platform could not begin this deploy; try again in a moment.".to_owned(),
+        Some(PlatformError::Internal(_)) | None => {
+            "The platform could not begin this deploy; try again in a moment.".to_owned()
+        }
         Some(told) => told.to_string(),
     }
 }

@@ -44,7 +44,10 @@ pub(crate) fn down(args: &DownArgs) -> anyhow::Result<()> {
     }
     let data_dir = DataDir::open(&args.data_dir).context("stop the server before `renga down`")?;
     let report = runtime_local::down(data_dir.path(), Duration::from_secs(args.grace_s))?;
-    println!("{report}");
+    println!(
+        "Stopped {} dynos; removed {} mounts, {} cgroups, {} links and {} firewall tables.",
+        report.dynos, report.mounts, report.cgroups, report.links, report.nft_tables
+    );
     Ok(())
 }
 
@@ -57,7 +60,8 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let data_dir = DataDir::open(&args.data_dir)?;
     let listeners = bind(&args.listen)?;
-    let addresses: Vec<SocketAddr> = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
+    let addresses: Vec<SocketAddr> =
+        listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
     let port = addresses.first().context("at least one --listen address is needed")?.port();
     let settings = Settings {
         data_dir: data_dir.path().to_owned(),
@@ -79,7 +83,8 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
     let router = Arc::new(Router::new(table.clone(), router::Limits::default(), access_log(&logs)));
     let stop = CancellationToken::new();
     let in_flight = Arc::new(RouterInFlight(router.clone()));
-    let parts = Parts { settings, store, runtime, events, builder, images, stacks, logs: logs.clone(), routes, in_flight };
+    let parts =
+        Parts { settings, store, runtime, events, builder, images, stacks, logs: logs.clone(), routes, in_flight };
     let (platform, platform_at_work) = Platform::open(parts, stop.clone()).await?;
 
     let serving = serving::Serving::new(&data_dir, &platform, router.clone(), &addresses, table.clone())?;
@@ -127,15 +132,17 @@ async fn open_runtime(data_dir: &DataDir) -> anyhow::Result<(Arc<LocalRuntime>, 
     let program = std::env::current_exe().context("could not find the renga binary itself")?;
     let keeper_command =
         vec![program.into_os_string(), "keeper".into(), "--data-dir".into(), data_dir.path().as_os_str().to_owned()];
-    let config = runtime_local::Config { data_dir: data_dir.path().to_owned(), keeper_command };
-    LocalRuntime::open(config).await.context("could not make this machine ready for dynos; `renga doctor` says what is missing")
+    let config = runtime_local::Config::new(data_dir.path().to_owned(), keeper_command);
+    LocalRuntime::open(config)
+        .await
+        .context("could not make this machine ready for dynos; `renga doctor` says what is missing")
 }
 
 fn builder_config(args: &ServerArgs, data_dir: &DataDir, stacks: StackDir) -> BuilderConfig {
     BuilderConfig {
         data_dir: data_dir.path().to_owned(),
         stacks,
-        environment: builder::operator_environment(&args.build_env),
+        environment: builder::operator_environment(args.build_env.as_deref(), |name| std::env::var(name).ok()),
         limits: BuildLimits { concurrent: args.concurrent_builds.max(1), ..BuildLimits::default() },
     }
 }

@@ -41,8 +41,10 @@ impl Serving {
     ) -> anyhow::Result<Self> {
         let base_domain = platform.settings().base_domain.clone();
         let names = Arc::new(Names::new([], [base_domain], listening.iter().copied()));
-        let certificates = Certificates::open_or_create(&data_dir.join("tls"), names.clone(), move |name| table.borrow().find(name).is_some())
-            .context("could not make the local certificate authority ready")?;
+        let certificates = Certificates::open_or_create(&data_dir.join("tls"), names.clone(), move |name| {
+            table.borrow().find(name).is_some()
+        })
+        .context("could not make the local certificate authority ready")?;
         let program = std::env::current_exe().context("could not find the renga binary itself")?;
         let config = git_server::Config {
             repositories: data_dir.join("git"),
@@ -51,16 +53,16 @@ impl Serving {
             limits: git_server::Limits::default(),
         };
         let repositories = Arc::new(AppRepositories { platform: platform.clone() });
-        let git = GitServer::open(config, repositories).context("could not make the git server ready")?;
+        let git = GitServer::start(config, repositories).context("could not make the git server ready")?;
         Ok(Self { names, certificates: Arc::new(certificates), router, platform: platform.clone(), git })
     }
 
     /// Serves until told to stop.
     pub(crate) async fn run(self, sockets: Vec<StdTcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
         let sockets = sockets.into_iter().map(TcpListener::from_std).collect::<Result<Vec<_>, _>>()?;
-        let settings = self.platform.settings();
-        let config = api::ApiConfig::new(&settings.public_url, &settings.base_domain);
+        let config = api::ApiConfig::new(self.platform.settings());
         let (api, git) = (api::router(self.platform.clone(), config), self.git);
+        let git_at_end = git.clone();
         let rendezvous = Arc::new(RunRendezvous(self.platform.rendezvous()));
         let platform = tower::service_fn(move |request: Request<Incoming>| {
             let (api, git) = (api.clone(), git.clone());
@@ -74,7 +76,9 @@ impl Serving {
             rendezvous,
             limits: listener::Limits::default(),
         };
-        listener.run(sockets, stop).await.context("could not serve TLS")
+        let served = listener.run(sockets, stop).await.context("could not serve TLS");
+        git_at_end.shutdown().await;
+        served
     }
 }
 
@@ -83,8 +87,7 @@ async fn answer(api: axum::Router, git: GitServer, request: Request<Incoming>) -
     if path == "/healthz" {
         return "ok\n".into_response();
     }
-    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if first.ends_with(".git") {
+    if git_server::is_git_path(path) {
         return git.handle(request).await.map(Body::new);
     }
     match api.oneshot(request).await {
