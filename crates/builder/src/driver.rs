@@ -7,3 +7,6 @@ pub(crate) const SCRIPT: &str = include_str!("../driver/driver.sh");
 pub(crate) const FOLDER: &str = "/opt/renga-build";
 pub(crate) const SCRIPT_NAME: &str = "driver.sh";
 pub(crate) const PLAN_NAME: &str = "plan";
+
+#[cfg(test)]
+mod tests;
