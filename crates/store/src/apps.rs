@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteArguments;
 use crate::database::{Connection, Row};
 use crate::error::{from_database_error, is_taken};
 use crate::ids::new_id;
-use crate::releases::{self, NewRelease};
+use crate::next_release;
+use crate::releases::NewRelease;
 use crate::rows::{Columns, all, as_integer};
 use crate::{Store, StoreError};
 
@@ -81,7 +82,7 @@ impl Apps<'_> {
             description: "Initial release".to_owned(),
             has_phase: false,
         };
-        releases::insert(&mut transaction, self.store.keys(), &first, at).await?;
+        next_release::insert(&mut transaction, self.store.keys(), &first, at).await?;
         let app = read(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(app)

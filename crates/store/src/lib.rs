@@ -41,6 +41,7 @@ mod ids;
 mod journal;
 mod keys;
 mod migrations;
+mod next_release;
 mod passwords;
 mod releases;
 mod rows;

@@ -1,173 +1,20 @@
 //! Every step fails once, every step runs twice, a crash at any point: in the
 //! end the world is as if all was done, or as if nothing ever was.
+#![expect(clippy::unwrap_used, reason = "a test that can not go on is to fail")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+mod memory;
+mod world;
 
-use async_trait::async_trait;
+use std::collections::BTreeSet;
+
 use domain::WorkflowId;
 use proptest::prelude::*;
-use serde::{Deserialize, Serialize};
-use workflow::{Failure, Journal, JournalError, Outcome, Record, Recovered, Step, Workflow};
+use workflow::{Failure, Journal, Outcome, Record, Recovered, Workflow};
 
-const STEPS: usize = 4;
+use memory::{Memory, Stop};
+use world::{Context, NoLuck, STEPS, workflow};
+
 const ID: WorkflowId = WorkflowId(uuid::Uuid::from_u128(7));
-
-/// What steps leave behind outside of the context.
-#[derive(Default)]
-struct World {
-    made: BTreeSet<usize>,
-    /// Calls of `run` and `undo` in their order.
-    calls: Vec<String>,
-    /// How often `run` of a step is still to fail.
-    failing_runs: BTreeMap<usize, u32>,
-    failing_undos: BTreeMap<usize, u32>,
-    /// The step that never comes back from its `run`, having done its work or not.
-    hangs_in: Option<(usize, bool)>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Context {
-    ended: Vec<usize>,
-}
-
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no luck in step {0}")]
-struct NoLuck(usize);
-
-struct Make {
-    index: usize,
-    world: Arc<Mutex<World>>,
-}
-
-fn fails(budget: &mut BTreeMap<usize, u32>, index: usize) -> bool {
-    match budget.get_mut(&index) {
-        Some(left) if *left > 0 => {
-            *left -= 1;
-            true
-        }
-        _ => false,
-    }
-}
-
-#[async_trait]
-impl Step<Context, NoLuck> for Make {
-    fn name(&self) -> &'static str {
-        ["first", "second", "third", "fourth"][self.index]
-    }
-
-    async fn run(&self, context: &mut Context) -> Result<(), NoLuck> {
-        let hangs = {
-            let mut world = self.world.lock().unwrap();
-            world.calls.push(format!("run {}", self.index));
-            let hangs = world.hangs_in.take_if(|(index, _)| *index == self.index);
-            if hangs.is_none_or(|(_, after_its_work)| after_its_work) {
-                world.made.insert(self.index);
-            }
-            if fails(&mut world.failing_runs, self.index) {
-                return Err(NoLuck(self.index));
-            }
-            hangs
-        };
-        if hangs.is_some() {
-            std::future::pending::<()>().await;
-        }
-        context.ended.push(self.index);
-        Ok(())
-    }
-
-    async fn undo(&self, _: &mut Context) -> Result<(), NoLuck> {
-        let mut world = self.world.lock().unwrap();
-        world.calls.push(format!("undo {}", self.index));
-        if fails(&mut world.failing_undos, self.index) {
-            return Err(NoLuck(self.index));
-        }
-        assert!(
-            world.made.iter().all(|made| *made <= self.index),
-            "later steps are undone before earlier ones, but {:?} stand when {} is undone",
-            world.made,
-            self.index
-        );
-        world.made.remove(&self.index);
-        Ok(())
-    }
-}
-
-fn workflow(pivot: usize) -> (Workflow<Context, NoLuck>, Arc<Mutex<World>>) {
-    let world = Arc::new(Mutex::new(World::default()));
-    let step = |index| Box::new(Make { index, world: world.clone() }) as Box<dyn Step<Context, NoLuck>>;
-    (Workflow { kind: "make", steps: (0..STEPS).map(step).collect(), pivot }, world)
-}
-
-/// A journal in memory that can be made to stop at its Nth write.
-#[derive(Default)]
-struct Memory {
-    records: Mutex<BTreeMap<WorkflowId, Record>>,
-    outcomes: Mutex<Vec<Outcome>>,
-    writes: Mutex<usize>,
-    stops_at: Option<Stop>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Stop {
-    write: usize,
-    /// Whether that write is kept although it failed: an answer that got lost.
-    keeps_it: bool,
-}
-
-impl Memory {
-    fn write(&self, change: impl FnOnce()) -> Result<(), JournalError> {
-        let mut writes = self.writes.lock().unwrap();
-        *writes += 1;
-        match self.stops_at {
-            Some(stop) if *writes >= stop.write => {
-                if *writes == stop.write && stop.keeps_it {
-                    change();
-                }
-                Err(JournalError("the disk is gone".into()))
-            }
-            _ => {
-                change();
-                Ok(())
-            }
-        }
-    }
-
-    /// The same journal after the crash, working again.
-    fn mended(self) -> Self {
-        Self { stops_at: None, ..self }
-    }
-}
-
-#[async_trait]
-impl Journal for Memory {
-    async fn begin(&self, id: WorkflowId, kind: &str, context: &str) -> Result<(), JournalError> {
-        let record = Record { id, kind: kind.to_owned(), steps_ended: 0, context: context.to_owned() };
-        self.write(|| assert!(self.records.lock().unwrap().insert(id, record).is_none()))
-    }
-
-    async fn progressed(&self, id: WorkflowId, step: usize, context: &str) -> Result<(), JournalError> {
-        self.write(|| {
-            let mut records = self.records.lock().unwrap();
-            let record = records.get_mut(&id).expect("only what began can progress");
-            assert_eq!(record.steps_ended, step, "steps end one after the other");
-            record.steps_ended = step + 1;
-            record.context = context.to_owned();
-        })
-    }
-
-    async fn ended(&self, id: WorkflowId, outcome: Outcome) -> Result<(), JournalError> {
-        self.write(|| {
-            if self.records.lock().unwrap().remove(&id).is_some() {
-                self.outcomes.lock().unwrap().push(outcome);
-            }
-        })
-    }
-
-    async fn unfinished(&self) -> Result<Vec<Record>, JournalError> {
-        Ok(self.records.lock().unwrap().values().cloned().collect())
-    }
-}
 
 fn all() -> BTreeSet<usize> {
     (0..STEPS).collect()
