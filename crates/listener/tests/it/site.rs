@@ -1,16 +1,11 @@
 //! A listener with a router behind it, on a port of its own.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use domain::{AppId, DynoId};
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use listener::{BoxedStream, Certificates, Listener, Names, Rendezvous};
 use router::{AppRoute, AppState, Backend, RouteTable, Router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -64,7 +59,7 @@ impl Site {
             names,
             certificates: Arc::new(certificates),
             router: router.clone(),
-            platform: tower::service_fn(platform),
+            platform: axum::Router::new().fallback(platform),
             rendezvous: Arc::new(Shouting),
             limits: config.listener,
         };
@@ -151,11 +146,10 @@ pub(crate) fn dyno_id(number: u128) -> DynoId {
 }
 
 /// Says what it was asked and what it knows of the client.
-async fn platform(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn platform(request: axum::extract::Request) -> String {
     let peer = request.extensions().get::<SocketAddr>().map(|peer| peer.ip().to_string());
     let scheme = request.extensions().get::<http::uri::Scheme>().map(ToString::to_string);
-    let text = format!("platform {} {} {}", request.uri().path(), scheme.unwrap(), peer.unwrap());
-    Ok(Response::new(Full::from(text)))
+    format!("platform {} {} {}", request.uri().path(), scheme.unwrap(), peer.unwrap())
 }
 
 /// Answers with the secret, then in capitals.

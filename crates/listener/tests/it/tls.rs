@@ -63,22 +63,29 @@ async fn apps_and_their_domains_have_certificates_of_their_own() {
 
 /// What rustls takes is not what OpenSSL takes: it refuses `*.localhost`.
 #[tokio::test]
-async fn curl_trusts_an_app_s_certificate_by_the_authority_s_file() {
+async fn curl_trusts_every_certificate_by_the_authority_s_file() {
     let site = Site::start().await;
     let dyno = site.dyno().await.answering("hi");
     site.served_by(&[dyno.address()]);
     let port = site.address.port();
-    let curl = tokio::process::Command::new("curl")
-        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--cacert"])
-        .arg(site.tls_dir.path().join("ca.pem"))
-        .args(["--resolve", &format!("shop.localhost:{port}:127.0.0.1"), &format!("https://shop.localhost:{port}/")])
-        .output()
-        .await;
-    match curl {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("skipped: there is no curl"),
-        curl => {
-            let curl = curl.unwrap();
-            assert_eq!(String::from_utf8(curl.stdout).unwrap(), "hi", "{}", String::from_utf8_lossy(&curl.stderr));
+    for (host, answer) in [
+        ("shop.localhost", "hi"),
+        ("localhost", "platform / https 127.0.0.1"),
+        ("127.0.0.1", "platform / https 127.0.0.1"),
+    ] {
+        let curl = tokio::process::Command::new("curl")
+            .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--cacert"])
+            .arg(site.tls_dir.path().join("ca.pem"))
+            .args(["--resolve", &format!("{host}:{port}:127.0.0.1"), &format!("https://{host}:{port}/")])
+            .output()
+            .await;
+        match curl {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => eprintln!("skipped: there is no curl"),
+            curl => {
+                let curl = curl.unwrap();
+                let stderr = String::from_utf8_lossy(&curl.stderr);
+                assert_eq!(String::from_utf8(curl.stdout).unwrap(), answer, "{host}: {stderr}");
+            }
         }
     }
 }
