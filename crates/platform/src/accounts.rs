@@ -138,15 +138,14 @@ impl Accounts<'_> {
         Ok(self.platform.store.api_keys().list(caller.account.id).await?)
     }
 
-    /// One of the caller's keys by its id; `~` is the one he calls with.
+    /// One of the caller's keys by its id. `~` is the one he calls with, if it
+    /// has no end: one that has came from a login, and is no key of his own.
     pub async fn key(&self, caller: &Caller, id: &str) -> Result<ApiKey, PlatformError> {
         let not_found = || PlatformError::NotFound(Resource::Authorization);
-        let id = match id {
-            "~" => caller.key,
-            id => id.parse::<ApiKeyId>().map_err(|_| not_found())?,
-        };
-        let found = self.platform.store.api_keys().by_id(id).await?;
-        found.filter(|key| key.account == caller.account.id).ok_or_else(not_found)
+        let by_id = if id == "~" { caller.key } else { id.parse::<ApiKeyId>().map_err(|_| not_found())? };
+        let key = self.platform.store.api_keys().by_id(by_id).await?;
+        let key = key.filter(|key| key.account == caller.account.id).ok_or_else(not_found)?;
+        if id == "~" && key.expires_at.is_some() { Err(not_found()) } else { Ok(key) }
     }
 
     /// Ends one of the caller's keys; it is refused from now on.

@@ -246,20 +246,36 @@ impl Platform {
     }
 
     fn deploy_failed(&self, context: &Context, transcript: &Transcript, failure: Failure<DeployError>) -> Outcome {
-        if matches!(failure, Failure::Undone { source: DeployError::Cancelled, .. }) {
-            transcript.line("");
-            transcript.line(" !     Build cancelled");
-            self.announce(context.app, "Build cancelled");
-            return Outcome::Cancelled;
+        let Failure::Undone { source, .. } = &failure else {
+            self.deploy_stuck(context, transcript, &failure);
+            return Outcome::Failed;
+        };
+        match source {
+            DeployError::Cancelled => {
+                self.announce(context.app, "Build cancelled");
+                return Outcome::Cancelled;
+            }
+            // The builder has said why.
+            DeployError::Refused => {}
+            DeployError::Builder(error) => {
+                let error = crate::reconcile::error_chain(error);
+                tracing::error!(app.id = %context.app, build.id = %context.build, error, "A build failed on the platform's side");
+            }
+            DeployError::Platform(_) => self.deploy_stuck(context, transcript, &failure),
         }
         self.announce(context.app, "Build failed -- check your build output");
-        if !matches!(failure, Failure::Undone { source: DeployError::Refused, .. }) {
-            tracing::error!(app.id = %context.app, build.id = %context.build, error = crate::reconcile::error_chain(&failure), "A deploy failed on the platform's side");
-            transcript.line("");
-            transcript.line(" !     The platform could not finish this deploy; it is not your code. The operator finds the cause in the server's log.");
-            transcript.line(&format!(" !     Build {}", context.build));
-        }
         Outcome::Failed
+    }
+
+    fn deploy_stuck(&self, context: &Context, transcript: &Transcript, failure: &Failure<DeployError>) {
+        let error = crate::reconcile::error_chain(failure);
+        tracing::error!(app.id = %context.app, build.id = %context.build, error, "A deploy failed on the platform's side");
+        transcript.line("");
+        transcript.line(
+            " !     The platform could not finish this deploy; it is not your code. Push again, and if it fails again,",
+        );
+        transcript
+            .line(&format!(" !     ask the operator: the reason is in the server's log. Build {}", context.build));
     }
 }
 

@@ -52,6 +52,9 @@ pub(crate) enum DeployError {
     Refused,
     #[error("the build was cancelled")]
     Cancelled,
+    /// The builder could not do its work, and has said so in the transcript.
+    #[error("the builder failed")]
+    Builder(#[source] builder::Platform),
     #[error(transparent)]
     Platform(#[from] PlatformError),
 }
@@ -276,7 +279,7 @@ impl Platform {
             Ok(built) => Ok(built),
             Err(BuildError::Cancelled) => Err(DeployError::Cancelled),
             Err(BuildError::Rejected(_)) => Err(DeployError::Refused),
-            Err(BuildError::Platform(error)) => Err(PlatformError::Internal(error.into()).into()),
+            Err(BuildError::Platform(error)) => Err(DeployError::Builder(error)),
         }
     }
 
