@@ -6,8 +6,7 @@
 //! plan for the driver script, passes bytes through, and, when the dyno is
 //! dead, packs what lies on that disk into layers.
 //!
-//! What a build prints follows Heroku line by line where tools match it
-//! (`docs/builds.md`).
+//! What a build prints follows Heroku line by line where tools match it.
 
 mod build;
 mod buildpacks;

@@ -1,0 +1,275 @@
+//! What a build of each kind of app must do.
+
+use std::time::Duration;
+
+use builder::{BuildError, BuildLimits, Rejection};
+use images::Image;
+use tokio_util::sync::CancellationToken;
+
+use crate::bench::{Bench, Case, example, new_app, tar_of};
+
+pub(crate) const ALL: [(&str, Case); 12] = [
+    ("node_js_app_is_built_cached_and_answers", |bench| Box::pin(node(bench))),
+    ("node_js_lockfile_that_does_not_fit_is_refused", |bench| Box::pin(node_lockfile(bench))),
+    ("node_js_comes_from_the_registry_and_builds_with_dev_dependencies", |bench| Box::pin(node_registry(bench))),
+    ("python_app_is_built_cached_and_answers", |bench| Box::pin(python(bench))),
+    ("python_version_that_cannot_be_had_is_refused", |bench| Box::pin(python_version(bench))),
+    ("go_app_is_built_and_answers", |bench| Box::pin(go(bench))),
+    ("static_site_is_served", |bench| Box::pin(static_site(bench))),
+    ("procfile_alone_runs", |bench| Box::pin(procfile_only(bench))),
+    ("nothing_detected_is_said", |bench| Box::pin(nothing(bench))),
+    ("config_vars_are_files_only", |bench| Box::pin(config_vars(bench))),
+    ("hostile_builds_are_bounded", |bench| Box::pin(hostile(bench))),
+    ("cancelled_build_ends_at_once", |bench| Box::pin(cancelled(bench))),
+];
+
+async fn node(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let app = new_app();
+    let first = bench.build(&builder, app, &example("node-hello"), &[]).await;
+    first.says("-----> Building on the Debian-13 stack\n-----> Determining which buildpack to use for this app\n");
+    first.says("-----> Node.js app detected\n");
+    first.says("of the stack (engines.node in package.json: 20.x)\n");
+    first.says("-----> Discovering process types\n       Procfile declares types -> web\n\n-----> Compressing...\n       Done: ");
+    let first = first.built();
+    assert_eq!(first.detected, ["heroku/nodejs"]);
+    assert_eq!((first.description.as_str(), first.stack.as_str()), ("Node.js", "debian-13"));
+    let answers = bench.answers(&first, &["/"]).await;
+    assert!(answers[0].contains("Hello from web.1, on Node.js v20"), "{answers:?}");
+
+    builder.tidied().await;
+    let second = bench.build(&builder, app, &example("node-hello"), &[]).await;
+    second.says("Using node_modules from the cache: package.json and package-lock.json are unchanged\n");
+    let layers = |built: &builder::Built| Image::load(&bench.blobs, built.image).unwrap().layers;
+    assert_eq!(layers(&second.built()), layers(&first));
+    builder.purge_cache(app).await.unwrap();
+}
+
+async fn node_lockfile(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let manifest = r#"{"name":"x","engines":{"node":"20.x"},"dependencies":{"express":"^5.1.0"}}"#;
+    let lock = r#"{"name":"x","lockfileVersion":3,"packages":{"":{"name":"x"}}}"#;
+    let tar = tar_of(&[("package.json", manifest), ("package-lock.json", lock)]);
+    let outcome = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await;
+    outcome.says("Missing: express@");
+    outcome.says(" !     package-lock.json does not fit package.json");
+    outcome.says(" !     Push rejected, failed to compile Node.js app.\n\n !     Push failed\n");
+    assert_rejected(&outcome.result, &Rejection::CompileFailed("Node.js".to_owned()));
+}
+
+/// Without a version asked for; `left-pad` is a development dependency of the
+/// build script, and not to be had afterwards.
+async fn node_registry(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let manifest = r#"{"name":"x","scripts":{"build":"node build.js"},"devDependencies":{"left-pad":"1.3.0"}}"#;
+    let build = r#"require("fs").writeFileSync("server.js", `
+        const had = (() => { try { require("left-pad"); return true } catch { return false } })();
+        require("http").createServer((q, s) => s.end("${require("left-pad")("x", 3)} " + had + " " + process.version)).listen(process.env.PORT)`)"#;
+    let tar = tar_of(&[("package.json", manifest), ("build.js", build), ("Procfile", "web: node server.js")]);
+    let outcome = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await;
+    outcome.says("package.json asks for no version of Node.js: taking 24.x, the current LTS.\n");
+    outcome.says("-----> Pruning devDependencies\n");
+    let built = outcome.built();
+    let answers = bench.answers(&built, &["/"]).await;
+    assert!(answers[0].contains("  x false v24."), "{answers:?}");
+}
+
+async fn python(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let app = new_app();
+    let first = bench.build(&builder, app, &example("python-hello"), &[]).await;
+    first.says("-----> Python app detected\n-----> Using Python 3.13");
+    first.says("(.python-version asks for 3.13)\n");
+    let first = first.built();
+    let answers = bench.answers(&first, &["/"]).await;
+    assert!(answers[0].contains("Hello from web.1, on Python 3.13"), "{answers:?}");
+    builder.tidied().await;
+    let second = bench.build(&builder, app, &example("python-hello"), &[]).await;
+    second.says("Using cached install of the packages");
+    assert_eq!(second.built().image, first.image);
+}
+
+async fn python_version(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let tar = tar_of(&[("requirements.txt", "flask\n"), ("runtime.txt", "python-3.9.18\n")]);
+    let outcome = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await;
+    outcome.says(" !     Python 3.9.18, which runtime.txt asks for, can't be had on this stack");
+    outcome.says("It has Python 3.13.");
+    assert_rejected(&outcome.result, &Rejection::CompileFailed("Python".to_owned()));
+}
+
+async fn go(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let outcome = bench.build(&builder, new_app(), &example("go-hello"), &[]).await;
+    outcome.says("-----> Go app detected\n-----> Using go1.24");
+    outcome.says("Procfile declares types -> web\n");
+    let built = outcome.built();
+    let answers = bench.answers(&built, &["/"]).await;
+    assert!(answers[0].contains("Hello from web.1, on go1.24"), "{answers:?}");
+}
+
+async fn static_site(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let outcome = bench.build(&builder, new_app(), &example("static-site"), &[]).await;
+    outcome.says("-----> Static HTML app detected\n");
+    outcome.says("       Procfile declares types     -> (none)\n       Default types for buildpack -> web\n");
+    let built = outcome.built();
+    let paths = ["/", "/style.css", "/about", "/home", "/absent", "/../../../etc/passwd", "/..%2f..%2fetc/passwd"];
+    let answers = bench.answers(&built, &paths).await;
+    let expected = [
+        ("200 OK", "text/html; charset=utf-8"),
+        ("200 OK", "cache-control: public, max-age=600"),
+        ("200 OK", "<h1>About</h1>"),
+        ("302 ", "location: /\r\n"),
+        ("404 ", "Not found"),
+        ("400 ", ""),
+        ("400 ", ""),
+    ];
+    for ((answer, (status, part)), path) in answers.iter().zip(expected).zip(paths) {
+        let lower = answer.to_lowercase();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")) && lower.contains(&part.to_lowercase()),
+            "{path}: {answer}"
+        );
+    }
+
+    // A page at the root, with a Rakefile that must not make it Ruby.
+    let tar =
+        tar_of(&[("index.html", "<p>bare"), ("Rakefile", "task :x"), (".secret", "x"), ("sub/index.html", "sub")]);
+    let bare = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await.built();
+    let answers = bench.answers(&bare, &["/", "/.secret", "/.heroku/static/serve", "/sub"]).await;
+    assert!(answers[0].ends_with("<p>bare"), "{answers:?}");
+    assert!(answers[1].starts_with("HTTP/1.1 404 ") && answers[2].starts_with("HTTP/1.1 404 "), "{answers:?}");
+    assert!(answers[3].contains("Location: /sub/\r\n"), "{answers:?}");
+}
+
+async fn procfile_only(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let outcome = bench.build(&builder, new_app(), &example("procfile-only"), &[]).await;
+    outcome.says("-----> Procfile app detected\n");
+    outcome.says("Procfile declares types -> clock, web\n");
+    let built = outcome.built();
+    assert_eq!(built.detected, ["heroku/procfile"]);
+    let answers = bench.answers(&built, &["/"]).await;
+    assert!(answers[0].ends_with("Hello from a Procfile\n"), "{answers:?}");
+}
+
+async fn nothing(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let outcome = bench.build_tar(&builder, new_app(), tar_of(&[("x.c", "")]), &[], &CancellationToken::new()).await;
+    outcome.says(" !     No default language could be detected for this app.\n");
+    assert_rejected(&outcome.result, &Rejection::NothingDetected);
+}
+
+/// An inline buildpack shows what a build sees.
+async fn config_vars(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let compile = "#!/bin/bash\ncompgen -e | sort | grep -vE '_CERT|_CA_|CAINFO|^SSL|PROXY|proxy|^GO|^PIP' | paste -sd' '\n\
+        echo \"stack $STACK version $SOURCE_VERSION home $HOME\"; cat \"$3/SECRET\"; echo; echo x >/app/writable; \
+        ls /root /home 2>&1 | wc -l; mv \"$2\" \"$1/moved\" && echo same-disk; id -u";
+    let tar = tar_of(&[
+        (".buildpacks", "heroku-community/inline\n"),
+        ("bin/detect", "#!/bin/bash\necho Shown"),
+        ("bin/compile", compile),
+    ]);
+    let config = [("SECRET", "multi\nline"), ("../../x", "out")];
+    let outcome = bench.build_tar(&builder, new_app(), tar, &config, &CancellationToken::new()).await;
+    outcome.says("BUILDPACK_LOG_FILE CURL_CONNECT_TIMEOUT CURL_TIMEOUT DYNO HOME OLDPWD PATH PWD REQUEST_ID SHLVL SOURCE_VERSION STACK _\n");
+    outcome.says("stack heroku-24 version 0123abc home /app\nmulti\nline\n");
+    outcome.says("same-disk\n1000\n");
+    outcome.says(" !     Warning: the config var ../../x can't be handed to buildpacks");
+    outcome.says(" !     Warning: nothing says what to run");
+    assert!(outcome.built().detected.is_empty());
+}
+
+/// A build that runs `script`.
+fn inline(script: &str) -> Vec<u8> {
+    let compile = format!("#!/bin/bash\n{script}\n");
+    tar_of(&[
+        (".buildpacks", "heroku-community/inline\n"),
+        ("bin/detect", "#!/bin/bash\necho Evil"),
+        ("bin/compile", &compile),
+    ])
+}
+
+async fn hostile(bench: &Bench) {
+    let limits = BuildLimits {
+        time: Duration::from_secs(10),
+        memory_bytes: 128 * 1024 * 1024,
+        disk_bytes: 256 * 1024 * 1024,
+        output_bytes: 1024 * 1024,
+        ..BuildLimits::default()
+    };
+    let builder = bench.builder(limits);
+    let build = |script: &'static str, limits: BuildLimits| {
+        let builder = bench.builder(limits);
+        async move { bench.build_tar(&builder, new_app(), inline(script), &[], &CancellationToken::new()).await }
+    };
+
+    let memory = build("exec python3 -c 'x = bytearray(1 << 30); x[::4096] = b\"1\" * len(x[::4096])'", limits).await;
+    memory.says(" !     The build used more memory than it may (128.0M), and was ended for it.\n");
+    assert_rejected(&memory.result, &Rejection::OutOfMemory);
+
+    let disk = build("cat /dev/zero >\"$1/zero\"", limits).await;
+    disk.says(" !     The build filled its disk (256.0M).\n");
+    assert_rejected(&disk.result, &Rejection::DiskFull);
+
+    let time = build("sleep 1000 & exec sleep 1000", BuildLimits { time: Duration::from_secs(3), ..limits }).await;
+    time.says(" !     Timed out compiling Evil app (1 minutes)\n\n !     Push failed\n");
+    assert_rejected(&time.result, &Rejection::TimedOut);
+
+    let output = build("yes | head -c 5000000", limits).await;
+    output.says("The build's output is too long; the rest of it is left out.\n");
+    assert!(output.text.len() < 1_100_000);
+
+    let hole = build("truncate -s 10G \"$1/hole\"", limits).await;
+    hole.says(" !     The app can't be packed: ");
+    assert_rejected(&hole.result, &Rejection::TooLarge);
+
+    // Links in place of what the server reads afterwards, and a forged report.
+    let links = "ln -sf /etc/shadow \"$1/Procfile\"; printf 'app/..\\n/etc\\n../x\\nlink\\n' >/tmp/renga/layers; ln -s /etc \"$1/link\"; \
+        rm -rf /tmp/renga/release.yml; ln -s /etc/passwd /tmp/renga/release.yml; printf 'buildpack\\t\\033[2J\\n' >>/tmp/renga/events";
+    let outcome = build(links, limits).await;
+    outcome.says("Procfile declares types -> (none)\n");
+    let built = outcome.built();
+    assert_eq!(Image::load(&bench.blobs, built.image).unwrap().layers.len(), 1);
+
+    let killed = build("kill -9 $PPID; kill -9 -1", limits).await;
+    assert!(matches!(killed.result, Err(BuildError::Rejected(_))), "{:?}", killed.result);
+    killed.says(" !     Push failed\n");
+
+    let slug = BuildLimits { slug_bytes: 1000, ..limits };
+    let large = build("head -c 100000 /dev/urandom >\"$1/random\"", slug).await;
+    large.says(" !     Compiled slug size: 10");
+    assert_rejected(&large.result, &Rejection::TooLarge);
+    builder.tidied().await;
+}
+
+async fn cancelled(bench: &Bench) {
+    let builder = bench.builder(BuildLimits::default());
+    let cancel = CancellationToken::new();
+    let tar = inline("echo started; exec sleep 1000");
+    let build = bench.build_tar(&builder, new_app(), tar, &[], &cancel);
+    let stop = async {
+        // Once the dyno is there, wherever in its work it is.
+        loop {
+            let dynos = runtime::Runtime::list(&*bench.runtime).await.unwrap();
+            if dynos.iter().any(|dyno| builder::Builder::owns(&dyno.label)) {
+                return cancel.cancel();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (outcome, ()) = tokio::join!(build, stop);
+    assert!(matches!(outcome.result, Err(BuildError::Cancelled)), "{:?}", outcome.result);
+    outcome.says("\n !     Push failed\n");
+    assert!(runtime::Runtime::list(&*bench.runtime).await.unwrap().is_empty());
+}
+
+#[track_caller]
+fn assert_rejected(result: &Result<builder::Built, BuildError>, expected: &Rejection) {
+    match result {
+        Err(BuildError::Rejected(found)) => assert_eq!(found, expected),
+        other => panic!("{expected:?} was expected, not {other:?}"),
+    }
+}
