@@ -15,8 +15,9 @@ use crate::process::Process;
 use crate::request::{RequestBody, RequestError};
 use crate::session::Session;
 
-/// How long git has to end once there is a verdict and no client.
-const WIND_UP: Duration = Duration::from_secs(30);
+/// How long git has to end once there is a verdict, or no need of one, and no
+/// client.
+const WIND_UP: Duration = Duration::from_secs(15);
 const PIECE_BYTES: usize = 64 << 10;
 
 /// The client's side of a response.
@@ -48,47 +49,51 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Display,
 {
+    /// A push that loses its client before the hook has called gets no more
+    /// input: then git ends by itself and removes its quarantine, which it does
+    /// not on a signal. Signals are for what does not end in time, and for
+    /// fetches.
     pub(crate) async fn run(self) -> io::Result<Ended> {
         let Self { mut process, body, answer, complaint, session, stop, idle } = self;
         let (stdout, stderr) = (process.child.stdout.take(), process.child.stderr.take());
         let (stdout, stderr) = stdout.zip(stderr).ok_or_else(|| io::Error::other("git has no stdio"))?;
-        let mut feeding = std::pin::pin!(feed(body, process.child.stdin.take()));
+        // Dropped to close git's stdin.
+        let mut feeding = Some(Box::pin(feed(body, process.child.stdin.take())));
         let mut relaying = std::pin::pin!(async { tokio::join!(relay(stdout, &answer, idle), heard(stderr)) });
-        let must_end = || session.is_none_or(Session::leave);
-        let wound_up = async {
-            match session {
-                Some(session) => session.decided().await,
-                None => std::future::pending().await,
+        let mut leaving = std::pin::pin!(async {
+            tokio::select! { () = answer.closed() => {}, () = stop.cancelled() => {} }
+        });
+        let mut overdue = std::pin::pin!(async {
+            if let Some(session) = session {
+                session.decided().await;
+                tokio::time::sleep(WIND_UP).await;
             }
-            tokio::time::sleep(WIND_UP).await;
-        };
-        let mut wound_up = std::pin::pin!(wound_up);
-        let (mut fed, mut left) = (false, false);
+        });
+        let (mut left, mut why) = (false, None);
         let outcome = loop {
             tokio::select! {
-                (answered, heard) = &mut relaying => break Ok((answered?, heard)),
-                result = &mut feeding, if !fed => {
-                    fed = true;
-                    if let Err(error) = result && must_end() {
-                        break Err(Some(error));
+                (answered, heard) = &mut relaying => break Some((answered?, heard)),
+                result = fed(&mut feeding) => {
+                    feeding = None;
+                    if let Err(error) = result {
+                        why = Some(error.to_string());
+                        left = left || session.is_none_or(Session::leave);
                     }
                 }
-                () = async { tokio::select! { () = answer.closed() => {}, () = stop.cancelled() => {} } }, if !left => {
+                () = &mut leaving, if !left => {
                     left = true;
-                    if must_end() {
-                        break Err(None);
+                    if session.is_some_and(Session::leave) {
+                        feeding = None;
                     }
                 }
-                () = &mut wound_up, if left => break Err(None),
+                () = &mut overdue, if left => break None,
             }
         };
-        let (status, answered, why) = match outcome {
-            Ok((answered, heard)) => (process.wait().await?, answered, heard),
-            Err(error) => {
-                let why = error.map_or_else(|| "the server is stopping".to_owned(), |error| error.to_string());
-                (process.terminate().await?, false, why)
-            }
+        let (status, answered, heard) = match outcome {
+            Some((answered, heard)) => (process.wait().await?, answered, heard),
+            None => (process.terminate().await?, false, String::new()),
         };
+        let why = why.unwrap_or(heard);
         if status.success() {
             return Ok(Ended::Well);
         }
@@ -99,6 +104,16 @@ where
             false => answer.send(Ok(complaint(&why))).await,
         };
         Ok(Ended::Badly)
+    }
+}
+
+/// The end of feeding; never, if there is nothing to feed.
+async fn fed<F: Future<Output = Result<(), RequestError>> + Unpin>(
+    feeding: &mut Option<F>,
+) -> Result<(), RequestError> {
+    match feeding {
+        Some(feeding) => feeding.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -27,7 +27,7 @@ use crate::sandbox::{self, Sandbox};
 /// root. It lies in a range that distributions leave alone.
 pub const USER_ID: u32 = 60_710;
 
-/// How long git has after SIGTERM, in which it removes its temporary files.
+/// How long git has after SIGTERM, in which it removes its locks.
 const GRACE: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
@@ -209,8 +209,8 @@ impl Process {
         Ok(status)
     }
 
-    /// Ends it: git removes its temporary files on SIGTERM; what is left after
-    /// a grace is killed.
+    /// Ends it: git removes its locks on SIGTERM; what is left after a grace
+    /// is killed.
     pub(crate) async fn terminate(&mut self) -> io::Result<ExitStatus> {
         self.signal(Signal::SIGTERM);
         if let Ok(ended) = tokio::time::timeout(GRACE, self.wait()).await {

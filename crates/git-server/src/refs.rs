@@ -197,15 +197,17 @@ mod tests {
         let both = [update("refs/heads/main", '1'), update("refs/heads/master", '1')];
         assert_eq!(plan(&both), Plan::Deploy(&both[0]));
         assert!(matches!(plan(&[update("refs/heads/main", '1'), update("refs/heads/master", '2')]), Plan::Refuse(_)));
-        let gone = plan(&[update("refs/heads/master", '0')]);
-        assert_eq!(gone, Plan::Refuse("Push rejected, cannot delete master branch".to_owned()));
+        let gone = [update("refs/heads/master", '0')];
+        assert_eq!(plan(&gone), Plan::Refuse("Push rejected, cannot delete master branch".to_owned()));
     }
 
     #[test]
     fn other_refs_are_kept_without_a_build() {
-        assert_eq!(plan(&[update("refs/heads/topic", '1')]), Plan::Keep { branches: true });
-        assert_eq!(plan(&[update("refs/heads/topic", '0')]), Plan::Keep { branches: false });
-        assert_eq!(plan(&[update("refs/tags/main", '1')]), Plan::Keep { branches: false });
+        for (name, new, branches) in
+            [("refs/heads/topic", '1', true), ("refs/heads/topic", '0', false), ("refs/tags/main", '1', false)]
+        {
+            assert_eq!(plan(&[update(name, new)]), Plan::Keep { branches }, "{name}");
+        }
     }
 
     #[test]
