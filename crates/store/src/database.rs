@@ -5,7 +5,7 @@
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
@@ -77,6 +77,19 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Held while a database is opened: changing to the write-ahead log is the one
+/// thing that SQLite does not wait for its turn with. A file of its own, since
+/// closing the database's would drop the locks that SQLite has on it.
+pub(crate) async fn opening_lock(path: &Path) -> Result<fs::File, OpenError> {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    let lock = PathBuf::from(lock);
+    let failed = |source| OpenError::File { path: lock.clone(), source };
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock).map_err(failed)?;
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    locked.map_err(|panic| failed(io::Error::other(panic)))?.map_err(failed)
 }
 
 /// Makes the file, if there is none, readable by its owner only; SQLite gives

@@ -89,6 +89,7 @@ impl Store {
     /// it to this version's shape. Refuses one of a newer version, and one
     /// whose config vars are sealed with keys that `keys` lacks.
     pub async fn open(path: &Path, keys: MasterKeys) -> Result<Self, OpenError> {
+        let _lock = database::opening_lock(path).await?;
         let database = Database::open(path).await?;
         migrations::run(&database).await?;
         config::check_keys(&database, &keys).await?;

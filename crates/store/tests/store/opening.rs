@@ -34,7 +34,7 @@ async fn only_the_owner_of_the_folder_reads_the_files() {
             files += 1;
         }
     }
-    assert_eq!(files, 3, "the database, its log and the log's index");
+    assert_eq!(files, 4, "the database, its log, the log's index, and the lock");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
