@@ -15,6 +15,19 @@ pub(crate) struct DataDir {
     _lock: File,
 }
 
+/// What other users of the machine may do in each folder: git's own user passes
+/// through `run` and `git`, everyone may read our CA; the rest is nobody's business.
+const FOLDERS: [(&str, u32); 8] = [
+    ("run", 0o711),
+    ("git", 0o711),
+    ("tls", 0o755),
+    ("keys", 0o700),
+    ("blobs", 0o700),
+    ("logs", 0o700),
+    ("sources", 0o700),
+    ("transcripts", 0o700),
+];
+
 impl DataDir {
     /// Makes the directory if need be and locks it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
@@ -24,7 +37,7 @@ impl DataDir {
         // Dynos' processes pass through on their way to layers and homes, but list nothing.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711))
             .with_context(|| format!("could not set the permissions of {shown}; is it yours?"))?;
-        for (name, mode) in [("run", 0o711), ("keys", 0o700), ("tls", 0o755), ("git", 0o711)] {
+        for (name, mode) in FOLDERS {
             let dir = path.join(name);
             if !dir.is_dir() {
                 fs::DirBuilder::new()
