@@ -25,18 +25,17 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const NOT_EXECUTABLE: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
-/// Becomes the app; what comes back is the exit code of a failure, which has
-/// been written to the app's stderr as the last line.
-pub(super) fn run(plan: &Plan, stdio: AppStdio) -> i32 {
-    if let Err(error) = take_stdio(&stdio) {
-        // There is nowhere to write to.
-        return if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
-    }
-    drop(stdio);
-    let failure = become_app(plan);
-    let mut stderr = std::io::stderr();
-    let _ = writeln!(stderr, "{}", failure.text);
-    failure.code
+/// Becomes the app. If that fails, the reason is the last line on the app's
+/// stderr, and the code is a shell's.
+pub(super) fn run(plan: &Plan, stdio: AppStdio) -> ! {
+    let failure = match take_stdio(&stdio) {
+        Ok(()) => become_app(plan),
+        Err(error) => Failure { text: format!("stdio: {error}"), code: NOT_EXECUTABLE },
+    };
+    // Where stderr can't be written to, the code must do.
+    let _ = writeln!(std::io::stderr(), "{}", failure.text);
+    // At once: the owners of closed descriptors must not run again.
+    sys::process::exit_now(failure.code)
 }
 
 struct Failure {

@@ -83,7 +83,7 @@ impl StatusMessage {
 /// Starts the app and stays until it has ended. Returns pid 1's own code.
 pub(super) fn run(plan: &Plan, status: OwnedFd, stdio: AppStdio) -> i32 {
     let app = match sys::process::fork() {
-        Ok(None) => return exec::run(plan, stdio),
+        Ok(None) => exec::run(plan, stdio),
         Ok(Some(app)) => app,
         Err(error) => {
             let failed = SetupError { what: "fork the app".to_owned(), source: error };

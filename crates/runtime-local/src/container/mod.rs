@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, setgroups, sethostname, setresgid, setresuid};
 
@@ -76,6 +76,8 @@ pub(crate) fn enter(plan: &Plan, handles: Handles, filters: &Filters) -> ! {
             .chain(&stdin)
             .chain(output.iter().flat_map(|(out, err)| [out, err]))
             .map(AsRawFd::as_raw_fd)
+            // Kept so that nothing new gets their numbers; they are replaced before the app's exec.
+            .chain(0..3)
             .collect();
         let made = sys::process::close_all_but(&keep)
             .step("close the keeper's descriptors")
@@ -177,7 +179,12 @@ fn limit_resources() -> Result<(), SetupError> {
         // The cgroup counts the dyno's processes; this one counts by user, over the whole machine.
         (Resource::RLIMIT_NPROC, libc::RLIM_INFINITY, libc::RLIM_INFINITY),
     ];
-    limits.into_iter().try_for_each(|(resource, soft, hard)| setrlimit(resource, soft, hard)).step("set limits")
+    for (resource, soft, hard) in limits {
+        // A root without the right to raise limits (inside another container) keeps to those that it has.
+        let (_, most) = getrlimit(resource).step("read limits")?;
+        setrlimit(resource, soft.min(most), hard.min(most)).step("set limits")?;
+    }
+    Ok(())
 }
 
 /// From the host's root to user 1000 of the dyno's user namespace, without a

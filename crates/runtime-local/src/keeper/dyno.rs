@@ -33,8 +33,15 @@ pub(super) struct Dyno {
     /// The app's process exists (or existed).
     pub(super) ready: bool,
     pub(super) terminal: Option<OwnedFd>,
-    pub(super) kill_at: Option<Instant>,
+    pub(super) deadline: Option<(Instant, Deadline)>,
     record_file: PathBuf,
+}
+
+/// What happens to a dyno that is still there then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deadline {
+    Terminate,
+    Kill,
 }
 
 pub(super) struct Process {
@@ -79,7 +86,7 @@ impl Dyno {
             forgetting: Vec::new(),
             ready: false,
             terminal: None,
-            kill_at: None,
+            deadline: None,
             record_file,
         }
     }
@@ -176,7 +183,6 @@ impl Dyno {
             0
         }) > 0;
         self.exit = Some(Ended { at: Timestamp::now(), status, out_of_memory });
-        self.kill_at = None;
         Ok(true)
     }
 

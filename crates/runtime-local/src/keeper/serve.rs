@@ -14,7 +14,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use runtime::Stream;
 
 use super::connection::Connection;
-use super::dyno::Dyno;
+use super::dyno::{Deadline, Dyno};
 use super::output::Next;
 use super::spawn::{self, Received};
 use crate::paths::Paths;
@@ -24,8 +24,9 @@ use crate::wire::{
     Role, Status, Welcome, append_output,
 };
 
-/// A dyno whose attached client is gone gets SIGHUP, SIGTERM, and after this
-/// SIGKILL.
+/// A dyno whose attached client is gone gets SIGHUP, after this SIGTERM, and
+/// after the usual grace SIGKILL.
+const HANG_UP_WAIT: Duration = Duration::from_secs(5);
 const HANG_UP_GRACE: Duration = Duration::from_secs(30);
 
 /// Output is encoded for the server only as fast as that reads it.
@@ -154,7 +155,7 @@ impl Keeper {
                     self.handle(source, number);
                 }
             }
-            self.kill_overdue();
+            self.act_on_overdue();
             self.flush_all();
             if self.has_shut_down() {
                 return Ok(());
@@ -362,23 +363,37 @@ impl Keeper {
         }
         dyno.signal(Signal::SIGTERM);
         let at = Instant::now() + grace;
-        if dyno.kill_at.is_none_or(|earlier| at < earlier) {
-            if let Some(earlier) = dyno.kill_at.replace(at) {
-                self.deadlines.remove(&(earlier, number));
-            }
+        match dyno.deadline {
+            Some((earlier, Deadline::Kill)) if earlier <= at => {}
+            _ => self.set_deadline(number, at, Deadline::Kill),
+        }
+    }
+
+    fn set_deadline(&mut self, number: u64, at: Instant, deadline: Deadline) {
+        self.clear_deadline(number);
+        if let Some(dyno) = self.dynos.get_mut(&number) {
+            dyno.deadline = Some((at, deadline));
             self.deadlines.insert((at, number));
         }
     }
 
-    fn kill_overdue(&mut self) {
+    fn clear_deadline(&mut self, number: u64) {
+        if let Some((at, _)) = self.dynos.get_mut(&number).and_then(|dyno| dyno.deadline.take()) {
+            self.deadlines.remove(&(at, number));
+        }
+    }
+
+    fn act_on_overdue(&mut self) {
         let now = Instant::now();
         while let Some((at, number)) = self.deadlines.first().copied()
             && at <= now
         {
             self.deadlines.pop_first();
-            if let Some(dyno) = self.dynos.get_mut(&number) {
-                dyno.kill_at = None;
-                dyno.signal(Signal::SIGKILL);
+            let Some(dyno) = self.dynos.get_mut(&number) else { continue };
+            match dyno.deadline.take() {
+                Some((_, Deadline::Terminate)) => self.stop(number, HANG_UP_GRACE),
+                Some((_, Deadline::Kill)) => dyno.signal(Signal::SIGKILL),
+                None => {}
             }
         }
     }
@@ -415,7 +430,6 @@ impl Keeper {
 
     fn reap(&mut self, number: u64) {
         let Some(dyno) = self.dynos.get_mut(&number) else { return };
-        let deadline = dyno.kill_at;
         match dyno.reap(&mut self.buffer) {
             Ok(false) => return,
             Ok(true) => {}
@@ -424,9 +438,6 @@ impl Keeper {
                 return;
             }
         }
-        if let Some(at) = deadline {
-            self.deadlines.remove(&(at, number));
-        }
         let mut failed = None;
         if let Some(mut process) = dyno.process.take() {
             failed = process.failed.take();
@@ -434,6 +445,7 @@ impl Keeper {
                 let _ = self.epoll.delete(fd.as_fd());
             }
         }
+        self.clear_deadline(number);
         // It may have run and ended before its first report was read.
         self.answer_if_ready(number);
         self.unsent.insert(number);
@@ -456,7 +468,9 @@ impl Keeper {
         {
             let _ = self.epoll.delete(&lifeline);
             dyno.signal(Signal::SIGHUP);
-            self.stop(number, HANG_UP_GRACE);
+            if dyno.deadline.is_none() {
+                self.set_deadline(number, Instant::now() + HANG_UP_WAIT, Deadline::Terminate);
+            }
         }
     }
 

@@ -1,0 +1,10 @@
+//! Real dynos on this machine, as root: what they can do, what they can't,
+//! what outlives the server, and that nothing is left behind.
+
+mod attached;
+mod isolation;
+mod lifecycle;
+mod limits;
+mod machine;
+mod network;
+mod survival;
