@@ -35,6 +35,15 @@ pub(super) struct AppState {
     pub(super) intent: Option<Intent>,
     pub(super) dynos: BTreeMap<DynoId, Running>,
     crashes: BTreeMap<DynoName, Crashes>,
+    /// To be ended once the route table that is without them is published.
+    to_end: Vec<ToEnd>,
+}
+
+struct ToEnd {
+    dyno: Dyno,
+    /// It served: requests may be under way to it.
+    drain: bool,
+    ended: CancellationToken,
 }
 
 /// A dyno of the formation, alive or crashed and still shown.
@@ -56,7 +65,7 @@ struct Crashes {
 
 impl AppState {
     pub(super) fn new(id: AppId) -> Self {
-        Self { id, intent: None, dynos: BTreeMap::new(), crashes: BTreeMap::new() }
+        Self { id, intent: None, dynos: BTreeMap::new(), crashes: BTreeMap::new(), to_end: Vec::new() }
     }
 
     pub(super) fn has(&self, dyno: DynoId) -> bool {
@@ -116,7 +125,7 @@ impl AppState {
 
     pub(super) async fn handle(&mut self, platform: &Arc<Platform>, message: Message, tasks: &mut JoinSet<()>) {
         match message {
-            Message::Order { order, selection, .. } => self.order(platform, order, &selection, tasks).await,
+            Message::Order { order, selection, .. } => self.order(platform, order, &selection).await,
             Message::Started { dyno, address } => {
                 if let Some(running) = self.dynos.get_mut(&dyno) {
                     running.address = Some(SocketAddr::new(address, running.port));
@@ -137,7 +146,7 @@ impl AppState {
         for action in self.plan(platform.now()) {
             match action {
                 Action::Start { name, size } => started.extend(self.start(platform, name, size, tasks).await),
-                Action::Stop { id } => self.stop(platform, id, tasks).await,
+                Action::Stop { id } => self.stop(platform, id).await,
                 Action::Forget { id } => self.forget(platform, id).await,
             }
         }
@@ -188,12 +197,19 @@ impl AppState {
         Some(id)
     }
 
-    async fn stop(&mut self, platform: &Arc<Platform>, id: DynoId, tasks: &mut JoinSet<()>) {
+    async fn stop(&mut self, platform: &Arc<Platform>, id: DynoId) {
         let Some(running) = self.dynos.get(&id) else { return };
         let serves = running.dyno.name.process_type.is_web() && running.dyno.state == DynoState::Up;
         let (dyno, ended) = (running.dyno.clone(), running.ended.clone());
         self.step(platform, id, DynoEvent::StopAsked).await;
-        tasks.spawn(task::stop(platform.clone(), self.id, dyno, serves, ended));
+        self.to_end.push(ToEnd { dyno, drain: serves, ended });
+    }
+
+    /// Ends the dynos that were stopped; the router knows them no more.
+    pub(super) fn end_stopped(&mut self, platform: &Arc<Platform>, tasks: &mut JoinSet<()>) {
+        for ToEnd { dyno, drain, ended } in self.to_end.drain(..) {
+            tasks.spawn(task::stop(platform.clone(), self.id, dyno, drain, ended));
+        }
     }
 
     async fn forget(&mut self, platform: &Arc<Platform>, id: DynoId) {
@@ -203,7 +219,7 @@ impl AppState {
         }
     }
 
-    async fn order(&mut self, platform: &Arc<Platform>, order: Order, selection: &Selection, tasks: &mut JoinSet<()>) {
+    async fn order(&mut self, platform: &Arc<Platform>, order: Order, selection: &Selection) {
         let chosen: Vec<DynoId> = self
             .dynos
             .values()
@@ -216,7 +232,7 @@ impl AppState {
             self.crashes.remove(&running.dyno.name);
             match (order, running.dyno.state.is_alive()) {
                 (Order::Restart, true) => running.replace = true,
-                (Order::Stop, true) => self.stop(platform, id, tasks).await,
+                (Order::Stop, true) => self.stop(platform, id).await,
                 (_, false) => self.forget(platform, id).await,
             }
         }

@@ -232,5 +232,6 @@ impl Worker {
         // the router has let go of it.
         self.routes.set(id, state.route());
         self.routes.publish();
+        state.end_stopped(&self.platform, &mut self.tasks);
     }
 }
