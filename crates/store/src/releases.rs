@@ -95,8 +95,9 @@ impl Releases<'_> {
     /// The next release with the config vars of the latest one and `changes`
     /// (`None` removes), and the code of the latest one that has not failed.
     /// Read and written under one lock, so of two changes at the same time
-    /// both hold. It has a phase if `has_phase` says so or its code declares
-    /// a release command: which code it is, is known for sure only in here.
+    /// both hold. `has_phase`: whether the code's release command is to run
+    /// first, if it declares one. Say `true` for what a user changes: which
+    /// code it is, is known for sure only in here.
     pub async fn with_config_change(
         &self,
         app: AppId,
@@ -115,7 +116,7 @@ impl Releases<'_> {
             }
             None => false,
         };
-        let has_phase = has_phase || declares_phase;
+        let has_phase = has_phase && declares_phase;
         let new = NewRelease { app, slug, config: &vars, user, description: description.to_owned(), has_phase };
         let release = insert(&mut transaction, self.store.keys(), &new, at).await?;
         transaction.commit().await?;

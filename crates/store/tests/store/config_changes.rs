@@ -47,9 +47,11 @@ async fn code_with_a_release_command_has_a_phase_also_when_its_config_changes() 
     store.releases().finish(deploy.id, ReleaseEvent::PhasePassed, at(4)).await.unwrap();
     let set = changes(&[("A", Some("1"))]);
     let (release, _) =
-        store.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(5)).await.unwrap();
+        store.releases().with_config_change(app.id, &set, app.owner, "Set A", true, at(5)).await.unwrap();
     assert_eq!((release.state, release.has_phase), (ReleaseState::Pending, true));
     assert_eq!(store.versions(&app).await.0, 2);
+    let (quiet, _) = store.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(6)).await.unwrap();
+    assert_eq!((quiet.state, quiet.has_phase, quiet.current), (ReleaseState::Succeeded, false, true));
 }
 
 #[tokio::test]
@@ -63,7 +65,7 @@ async fn a_change_does_not_bring_in_code_whose_release_phase_failed() {
     store.releases().finish(failing.id, ReleaseEvent::PhaseFailed, at(5)).await.unwrap();
     let set = changes(&[("A", Some("1"))]);
     let (release, _) =
-        store.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(6)).await.unwrap();
+        store.releases().with_config_change(app.id, &set, app.owner, "Set A", true, at(6)).await.unwrap();
     assert_eq!((release.version, release.slug, release.current), (4, Some(good.id), true));
 }
 
