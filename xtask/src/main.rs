@@ -1,5 +1,7 @@
 //! The project's automation: `cargo xtask up | test | tidy | bench`.
 
+mod bench;
+mod checkout;
 mod packages;
 mod privilege;
 mod stack_image;
@@ -22,6 +24,7 @@ cargo xtask COMMAND
              (--once: bring everything down right after)
   test       all that CI checks: format, lints, tidiness, tests, journeys
   tidy       the rules of the house: who depends on whom, words, file sizes
+  bench      measure, and write docs/benchmarks.md
   stack      prepare the machine's stack (up and test do this by themselves)
 ";
 
@@ -42,6 +45,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["up", options @ ..] => up::run(up::Options::parse(options)?),
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
+        ["bench"] => bench::run(),
         ["stack"] => stack_image::make(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

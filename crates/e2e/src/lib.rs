@@ -4,6 +4,7 @@
 //!
 //! It knows nothing of the platform's crates: what it sees is what a user sees.
 
+mod api;
 mod command;
 mod environment;
 mod footprint;
@@ -17,6 +18,7 @@ mod terminal;
 mod tools;
 pub mod websocket;
 
+pub use api::{Api, path_of};
 pub use command::Ran;
 pub use environment::environment;
 pub use footprint::Footprint;

@@ -28,7 +28,8 @@ pub(crate) fn exit_status(stage: &Stage) -> anyhow::Result<()> {
     let app = deployed(&server, &owner, "run-status")?;
     let good = app.heroku(&["run", "--exit-code", "--no-tty", "cat VERSION && echo to stderr >&2"])?.ok()?;
     ensure!(good.stdout.contains("one") && good.stdout.contains("to stderr"), "{good}");
-    let bad = app.heroku(&["run", "--exit-code", "--no-tty", "exit 7"])?;
+    // In a shell of its own: the CLI appends the command that tells it the status.
+    let bad = app.heroku(&["run", "--exit-code", "--no-tty", "sh -c 'exit 7'"])?;
     ensure!(bad.code == 7, "{bad}");
     let unknown = app.heroku(&["run", "-x", "--no-tty", "no-such-command"])?;
     ensure!(unknown.code == 127, "{unknown}");

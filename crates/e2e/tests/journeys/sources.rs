@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use e2e::http::{self, Request, Response};
-use e2e::{Person, Server, eventually, workspace_root};
+use e2e::http::{self, Request};
+use e2e::{Api, Person, eventually, path_of, workspace_root};
 use serde_json::{Value, json};
 
 use crate::stage::Stage;
@@ -15,7 +15,7 @@ pub(crate) fn tarball_build(stage: &Stage) -> anyhow::Result<()> {
     let server = stage.server()?;
     let owner = stage.owner()?;
     owner.heroku(&["apps:create", "sources-tar"])?.ok()?;
-    let api = Api { server: &server, key: owner.heroku(&["auth:token"])?.ok()?.stdout.trim().to_owned() };
+    let api = Api::new(server.address(), owner.heroku(&["auth:token"])?.ok()?.stdout.trim());
 
     let source = api.call("POST", "/apps/sources-tar/sources", &json!({}))?;
     let blob = &source["source_blob"];
@@ -23,7 +23,7 @@ pub(crate) fn tarball_build(stage: &Stage) -> anyhow::Result<()> {
     let put = Request {
         method: "PUT",
         host: &server.url()[8..],
-        path: path(&blob["put_url"])?,
+        path: path_of(&blob["put_url"])?,
         headers: &[],
         body: &tarball(&owner)?,
     };
@@ -32,7 +32,7 @@ pub(crate) fn tarball_build(stage: &Stage) -> anyhow::Result<()> {
 
     let wish = json!({ "source_blob": { "url": blob["get_url"], "version": "v-tar" } });
     let build = api.call("POST", "/apps/sources-tar/builds", &wish)?;
-    let output = http::get(server.address(), "localhost", path(&build["output_stream_url"])?)?;
+    let output = http::get(server.address(), "localhost", path_of(&build["output_stream_url"])?)?;
     ensure!(output.body.contains("----->"), "{output:?}");
     let id = build["id"].as_str().context("a build without id")?;
     let done = eventually(BUILD_PATIENCE, || {
@@ -51,34 +51,4 @@ pub(crate) fn tarball_build(stage: &Stage) -> anyhow::Result<()> {
 fn tarball(owner: &Person) -> anyhow::Result<String> {
     let probe = workspace_root().join("crates/e2e/apps/probe");
     Ok(owner.run_in(&probe, "tar", &["--create", "--file=-", "."])?.ok()?.stdout)
-}
-
-struct Api<'a> {
-    server: &'a Server,
-    key: String,
-}
-
-impl Api<'_> {
-    fn call(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let authorization = format!("Bearer {}", self.key);
-        let headers = [
-            ("Authorization", authorization.as_str()),
-            ("Accept", "application/vnd.heroku+json; version=3"),
-            ("Content-Type", "application/json"),
-        ];
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        // With its port, as a client says it: the URLs in answers are made from it.
-        let host = &self.server.url()[8..];
-        let response: Response =
-            http::send(self.server.address(), &Request { method, host, path, headers: &headers, body: &body })?;
-        ensure!((200..300).contains(&response.status), "{method} {path}: {response:?}");
-        response.json()
-    }
-}
-
-/// Path and query of a URL of ours.
-fn path(url: &Value) -> anyhow::Result<&str> {
-    let url = url.as_str().context("no URL")?;
-    let rest = url.split_once("://").with_context(|| format!("`{url}` is no URL"))?.1;
-    Ok(rest.find('/').map_or("/", |at| &rest[at..]))
 }
