@@ -80,7 +80,8 @@ impl Files {
         let mut history = History::default();
         for path in [&self.current, &self.previous] {
             let enough = history.lines.len() >= wanted;
-            let reached = after.is_some_and(|after| history.oldest.is_some_and(|oldest| oldest <= after + 1));
+            let reached =
+                after.is_some_and(|after| history.oldest.is_some_and(|oldest| oldest <= after.saturating_add(1)));
             if enough && after.is_none() || reached {
                 break;
             }

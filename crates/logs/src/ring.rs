@@ -10,6 +10,8 @@ use crate::record::{Records, encode};
 /// [`KEPT_BYTES`]; what falls out earlier is still on disk.
 pub(crate) const KEPT_LINES: u64 = 1_500;
 const KEPT_BYTES: usize = 4 << 20;
+/// Below this, readers have time however many lines there are.
+const EASY_BYTES: usize = 512 << 10;
 const BLOCK_BYTES: usize = 16 << 10;
 /// What one look at the ring gives at most, so that readers work in steps.
 const SNAPSHOT_BYTES: usize = 256 << 10;
@@ -45,6 +47,8 @@ pub(crate) struct Ring {
     open: Block,
     sealed_bytes: usize,
     first: u64,
+    /// What comes before this id is on disk; the rest is not given up early.
+    written: u64,
 }
 
 /// What a reader at some cursor finds.
@@ -61,7 +65,13 @@ pub(crate) struct Snapshot {
 
 impl Ring {
     pub(crate) fn new(first: u64) -> Self {
-        Self { sealed: VecDeque::new(), open: Block { first, ..Block::default() }, sealed_bytes: 0, first }
+        Self {
+            sealed: VecDeque::new(),
+            open: Block { first, ..Block::default() },
+            sealed_bytes: 0,
+            first,
+            written: first,
+        }
     }
 
     pub(crate) fn append(&mut self, line: &Line) {
@@ -79,13 +89,20 @@ impl Ring {
     fn evict(&mut self) {
         while let Some(oldest) = self.sealed.front() {
             let enough = self.open.end() - oldest.end() >= KEPT_LINES;
-            if !enough && self.sealed_bytes <= KEPT_BYTES {
+            let superfluous = enough && self.sealed_bytes > EASY_BYTES && oldest.end() <= self.written;
+            if !superfluous && self.sealed_bytes <= KEPT_BYTES {
                 return;
             }
             self.first = oldest.end();
             self.sealed_bytes -= oldest.bytes.len();
             self.sealed.pop_front();
         }
+    }
+
+    /// Everything before `id` is on disk.
+    pub(crate) fn set_written(&mut self, id: u64) {
+        self.written = id;
+        self.evict();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -156,10 +173,11 @@ mod tests {
     fn at_least_the_promised_lines_are_kept_and_memory_is_bounded() {
         let mut ring = Ring::new(100);
         for _ in 0..10_000 {
-            ring.append(&line(vec![b'x'; 120]));
+            ring.append(&line(vec![b'x'; 1000]));
+            ring.set_written(ring.next());
         }
         let kept = ids(&ring.all());
-        assert!(kept.len() as u64 >= KEPT_LINES && kept.len() < 2_000, "{}", kept.len());
+        assert!(kept.len() as u64 >= KEPT_LINES && kept.len() < 1_550, "{}", kept.len());
         assert_eq!(*kept.last().unwrap(), 10_099);
         for _ in 0..2_000 {
             ring.append(&line(vec![b'x'; 10_000]));
@@ -168,9 +186,20 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_was_overtaken_learns_how_much_it_lost() {
+    fn what_is_not_on_disk_is_kept_as_long_as_memory_allows() {
         let mut ring = Ring::new(0);
         for _ in 0..10_000 {
+            ring.append(&line(vec![b'x'; 200]));
+        }
+        assert_eq!(ids(&ring.all()).len(), 10_000);
+        ring.set_written(10_000);
+        assert!(ids(&ring.all()).len() < 3_000);
+    }
+
+    #[test]
+    fn a_reader_that_was_overtaken_learns_how_much_it_lost() {
+        let mut ring = Ring::new(0);
+        for _ in 0..100_000 {
             ring.append(&line(vec![b'x'; 120]));
         }
         let snapshot = ring.since(10);

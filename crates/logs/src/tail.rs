@@ -31,23 +31,24 @@ pub struct Tail {
 
 #[derive(Debug, Clone, Copy)]
 enum Position {
-    /// What was kept before is still to be given.
-    Start { lines: usize, after: Option<u64> },
+    /// What was kept before this id is still to be given.
+    Start { before: u64, lines: usize, after: Option<u64> },
     /// The id that comes next.
     At(u64),
 }
 
 impl Tail {
     pub(crate) fn new(log: Arc<AppLog>, filter: Filter, lines: usize, follow: bool, after: Option<u64>) -> Self {
-        Self { log, filter, follow, position: Position::Start { lines, after } }
+        let before = log.ring().next();
+        Self { log, filter, follow, position: Position::Start { before, lines, after } }
     }
 
     /// The next lines; waits for them when following. `None`: there are no
     /// more, or the app is gone. Safe to cancel.
     pub async fn next(&mut self) -> Option<Batch> {
-        if let Position::Start { lines, after } = self.position {
-            let (batch, next) = self.kept(lines, after).await;
-            self.position = Position::At(next);
+        if let Position::Start { before, lines, after } = self.position {
+            let batch = self.kept(before, lines, after).await;
+            self.position = Position::At(before);
             if !batch.is_empty() {
                 return Some(batch);
             }
@@ -85,15 +86,16 @@ impl Tail {
         Some(lost.into_iter().chain(matching(&snapshot, &self.filter)).collect())
     }
 
-    /// What is kept, on disk and in memory, and where to go on.
-    async fn kept(&self, lines: usize, after: Option<u64>) -> (Batch, u64) {
+    /// What is kept on disk and in memory.
+    async fn kept(&self, before: u64, lines: usize, after: Option<u64>) -> Batch {
         let wanted = after.map_or(lines, |_| MAX_RESUMED_LINES);
+        let is_asked = |id| id < before && after.is_none_or(|after| id > after);
         let snapshot = self.log.ring().all();
         let mut kept: VecDeque<(u64, Line)> =
-            matching(&snapshot, &self.filter).filter(|(id, _)| after.is_none_or(|after| *id > after)).collect();
+            matching(&snapshot, &self.filter).filter(|(id, _)| is_asked(*id)).collect();
         let mut oldest = snapshot.first;
-        if kept.len() < wanted && after.is_none_or(|after| after + 1 < snapshot.first) {
-            match self.on_disk(after, snapshot.first, wanted - kept.len()).await {
+        if kept.len() < wanted && after.is_none_or(|after| after.saturating_add(1) < snapshot.first) {
+            match self.on_disk(after, snapshot.first.min(before), wanted - kept.len()).await {
                 Ok(history) => {
                     oldest = history.oldest.unwrap_or(oldest).min(oldest);
                     kept = history.lines.into_iter().chain(kept).collect();
@@ -107,11 +109,11 @@ impl Tail {
             let first = if kept.len() == wanted { kept.front().map_or(oldest, |(id, _)| *id) } else { oldest };
             // Ids have a gap between two runs of the server: what is lost can
             // be counted within this run only.
-            if after >= self.log.first && first > after + 1 {
+            if after >= self.log.first && first > after.saturating_add(1) {
                 kept.push_front((first - 1, dropped(first - after - 1)));
             }
         }
-        (kept.into(), snapshot.next)
+        kept.into()
     }
 
     async fn on_disk(&self, after: Option<u64>, before: u64, wanted: usize) -> io::Result<History> {

@@ -68,6 +68,7 @@ impl Writer {
                 return;
             }
             *cursor = snapshot.next;
+            log.ring().set_written(*cursor);
         }
     }
 
