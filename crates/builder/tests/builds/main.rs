@@ -3,6 +3,8 @@
 //! Needs root, the stack and the package registries: what is missing skips the
 //! builds, visibly. `cargo test -p builder --test builds [NAME]` runs one.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, which clippy can't tell without the harness")]
+
 mod bench;
 mod cases;
 
