@@ -15,7 +15,7 @@ use domain::buildpack::BuildpackRef;
 use domain::release::{Release, ReleaseEvent, ReleaseState};
 use domain::{AppId, BuildId, ProcessType, ReleaseId, SlugId};
 use serde::{Deserialize, Serialize};
-use store::{NewRelease, NewSlug};
+use store::NewSlug;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use workflow::{Step, Workflow};
@@ -294,7 +294,6 @@ impl Platform {
         let build = self.store.builds().by_id(context.build).await?;
         let build = build.ok_or_else(|| PlatformError::Internal(anyhow::anyhow!("the build's row is gone")))?;
         let has_phase = slug.process_types.contains_key(&ProcessType::release());
-        let config = self.store.releases().current_config(app.id).await?;
         let description = deploy_description(work.commit.as_deref());
         work.transcript.line("-----> Launching...");
         if has_phase {
@@ -302,15 +301,9 @@ impl Platform {
                 " !     Release command declared: this new release will not be available until the command succeeds.",
             );
         }
-        let new = NewRelease {
-            app: app.id,
-            slug: Some(slug.id),
-            config: &config,
-            user: build.user,
-            description: description.clone(),
-            has_phase,
-        };
-        let release = self.store.releases().create(new, self.now()).await?;
+        let releases = self.store.releases();
+        let made = releases.deploy(app.id, slug.id, build.user, &description, has_phase, self.now()).await?;
+        let (release, _config) = made;
         work.transcript.line(&format!("       Released v{}", release.version));
         work.transcript.line(&format!("       {} deployed to Heroku", self.web_url(&app)));
         work.transcript.line("");

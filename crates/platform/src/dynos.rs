@@ -6,12 +6,13 @@ use std::sync::Arc;
 use domain::dyno::Dyno;
 use domain::{App, DynoId, DynoName, DynoSize, ProcessType};
 use runtime::{Stdio, TerminalSize};
+use tokio::sync::oneshot;
 
 use crate::error::{PlatformError, Resource};
 use crate::label::Kind;
 use crate::one_off::{OneOff, RunningOneOff};
 use crate::reconcile::{Order, STOP_GRACE, Selection};
-use crate::rendezvous::CLIENT_WAIT;
+use crate::rendezvous::{CLIENT_WAIT, asks_for_status};
 use crate::{Caller, Platform};
 
 pub struct Dynos<'a> {
@@ -117,23 +118,30 @@ impl Dynos<'_> {
         };
         let mut running = self.platform.start_one_off(&launchable, one_off).await?;
         let dyno = running.dyno.clone();
+        let (tell_status, status) = oneshot::channel();
+        let status = asks_for_status(&command).then_some(status);
         let attach_secret = match running.attachment.take() {
             Some(attachment) => {
-                Some(self.platform.rendezvous.expect(attachment, terminal.is_some()).map_err(anyhow::Error::from)?)
+                let secret = self.platform.rendezvous.expect(attachment, terminal.is_some(), status);
+                Some(secret.map_err(anyhow::Error::from)?)
             }
             None => None,
         };
-        self.watch_over(running, attach_secret.clone());
+        self.watch_over(running, attach_secret.clone(), tell_status);
         Ok(RunStarted { dyno, attach_secret })
     }
 
     /// Waits for the end of a run, and hangs up if its client never comes.
-    fn watch_over(&self, running: RunningOneOff, attach_secret: Option<String>) {
+    fn watch_over(&self, running: RunningOneOff, attach_secret: Option<String>, tell_status: oneshot::Sender<i32>) {
         let platform = self.platform.clone();
         self.platform.background.spawn(async move {
             let name = running.dyno.name.clone();
             let (app, id) = (running.dyno.app, running.dyno.id);
-            let finished = platform.finish_one_off(running);
+            let finished = async {
+                if let Some(exit) = platform.finish_one_off(running).await {
+                    let _ = tell_status.send(exit.status.code()); // the client may be gone
+                }
+            };
             let Some(secret) = attach_secret else {
                 finished.await;
                 return;
@@ -149,7 +157,7 @@ impl Dynos<'_> {
                 std::future::pending::<()>().await;
             };
             tokio::select! {
-                _ = finished => {}
+                () = finished => {}
                 () = no_client => {}
             }
         });

@@ -7,12 +7,13 @@
 //! whatever it holds, so the answer is sent alone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use runtime::Attachment;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// A client must come within this time after the dyno was asked for.
@@ -24,9 +25,21 @@ const PAUSE_AFTER_ANSWER: Duration = Duration::from_millis(60);
 /// What the CLI sends for the end of its stdin.
 const END_OF_TRANSMISSION: u8 = 4;
 
+/// With `heroku run --exit-code` the CLI makes the command print this and its
+/// status at its end, and looks for it in the output.
+const STATUS_MARK: &str = "\u{FFFF} heroku-command-exit-status: ";
+/// How long a dyno's exit status may come after the end of its output.
+const STATUS_WAIT: Duration = Duration::from_secs(5);
+
 struct Waiting {
     attachment: Attachment,
     terminal: bool,
+    status: Option<oneshot::Receiver<i32>>,
+}
+
+/// Whether the client that gave this command wants to find the status in the output.
+pub(crate) fn asks_for_status(command: &str) -> bool {
+    command.contains(STATUS_MARK.trim_end())
 }
 
 /// Attached dynos whose client has not come yet, by secret.
@@ -35,11 +48,18 @@ pub struct Rendezvous(Mutex<HashMap<String, Waiting>>);
 
 impl Rendezvous {
     /// Keeps an attachment for the client that brings the returned secret.
-    pub(crate) fn expect(self: &Arc<Self>, attachment: Attachment, terminal: bool) -> std::io::Result<String> {
+    /// `status`: to be told at the end, if the command did not come to tell it
+    /// (`exit 3`, killed).
+    pub(crate) fn expect(
+        &self,
+        attachment: Attachment,
+        terminal: bool,
+        status: Option<oneshot::Receiver<i32>>,
+    ) -> std::io::Result<String> {
         let mut bytes = [0; 24];
         SystemRandom::new().fill(&mut bytes).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
         let secret: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.lock().insert(secret.clone(), Waiting { attachment, terminal });
+        self.lock().insert(secret.clone(), Waiting { attachment, terminal, status });
         Ok(secret)
     }
 
@@ -66,7 +86,7 @@ async fn session<S: AsyncRead + AsyncWrite + Send + Unpin>(waiting: Waiting, mut
     stream.write_all(b"rendezvous\r\n").await?;
     stream.flush().await?;
     tokio::time::sleep(PAUSE_AFTER_ANSWER).await;
-    let Waiting { attachment: Attachment { mut input, mut output }, terminal } = waiting;
+    let Waiting { attachment: Attachment { mut input, mut output }, terminal, status } = waiting;
     let (mut from_client, mut to_client) = tokio::io::split(stream);
     let inward = async {
         let ended = copy_input(&mut from_client, &mut input, terminal).await?;
@@ -78,6 +98,7 @@ async fn session<S: AsyncRead + AsyncWrite + Send + Unpin>(waiting: Waiting, mut
     };
     let outward = async {
         let mut buffer = vec![0; 16 * 1024];
+        let mut last = Vec::new();
         loop {
             let count = match timeout(IDLE, output.read(&mut buffer)).await {
                 // A terminal whose last process is gone reads as an I/O error.
@@ -86,6 +107,13 @@ async fn session<S: AsyncRead + AsyncWrite + Send + Unpin>(waiting: Waiting, mut
             };
             to_client.write_all(&buffer[..count]).await?;
             to_client.flush().await?;
+            keep_last(&mut last, &buffer[..count]);
+        }
+        if let Some(status) = status
+            && !String::from_utf8_lossy(&last).contains(STATUS_MARK)
+            && let Ok(Ok(status)) = timeout(STATUS_WAIT, status).await
+        {
+            to_client.write_all(format!("{STATUS_MARK}{status}\r\n").as_bytes()).await?;
         }
         to_client.shutdown().await
     };
@@ -93,6 +121,13 @@ async fn session<S: AsyncRead + AsyncWrite + Send + Unpin>(waiting: Waiting, mut
         result = inward => result,
         result = outward => result,
     }
+}
+
+/// Keeps the end of what was written, long enough for the mark and a status.
+fn keep_last(last: &mut Vec<u8>, written: &[u8]) {
+    const KEPT: usize = 128;
+    last.extend_from_slice(&written[written.len().saturating_sub(KEPT)..]);
+    last.drain(..last.len().saturating_sub(KEPT));
 }
 
 #[derive(PartialEq, Eq)]
@@ -124,14 +159,40 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_that_the_command_did_not_tell_is_told_at_the_end() {
+        for (written, expected) in [
+            ("hi\n", "hi\n\u{FFFF} heroku-command-exit-status: 3\r\n"),
+            ("\u{FFFF} heroku-command-exit-status: 0\n", "\u{FFFF} heroku-command-exit-status: 0\n"),
+        ] {
+            let (mut dyno, platform_side) = tokio::io::duplex(1024);
+            let (output, input) = tokio::io::split(platform_side);
+            let attachment = Attachment { input: Box::new(input), output: Box::new(output) };
+            let (tell, status) = oneshot::channel();
+            let waiting = Waiting { attachment, terminal: true, status: Some(status) };
+            let (mut client, server) = tokio::io::duplex(1024);
+            let serving = tokio::spawn(session(waiting, server));
+            dyno.write_all(written.as_bytes()).await.unwrap();
+            dyno.shutdown().await.unwrap();
+            tell.send(3).unwrap();
+            let mut heard = String::new();
+            client.read_to_string(&mut heard).await.unwrap();
+            assert_eq!(heard, format!("rendezvous\r\n{expected}"));
+            serving.await.unwrap().unwrap();
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn client_and_dyno_exchange_bytes_until_the_output_ends() {
         let rendezvous = Arc::new(Rendezvous::default());
         let (dyno_side, platform_side) = tokio::io::duplex(1024);
         let (output, input) = tokio::io::split(platform_side);
-        let secret = rendezvous.expect(Attachment { input: Box::new(input), output: Box::new(output) }, false).unwrap();
+        let secret =
+            rendezvous.expect(Attachment { input: Box::new(input), output: Box::new(output) }, false, None).unwrap();
         let (client, server) = tokio::io::duplex(1024);
         let serving = tokio::spawn(async move { rendezvous.serve(&secret, server).await });
 

@@ -154,22 +154,20 @@ impl Transcript {
         if let Some(copy) = &self.copy {
             copy.write(bytes);
         }
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.progress.borrow().bytes;
-        let room = LIMIT_BYTES.saturating_sub(written);
-        if room == 0 {
+        if written > LIMIT_BYTES {
             return;
         }
-        let kept = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut result = file.write_all(kept);
-        if kept.len() < bytes.len() {
-            result =
-                result.and_then(|()| file.write_all(b"\n !     Output is longer than 16 MiB; the rest is left out.\n"));
-        }
-        if let Err(error) = result {
+        let room = usize::try_from(LIMIT_BYTES - written).unwrap_or(usize::MAX);
+        let (kept, mark): (&[u8], &[u8]) = match bytes.len() > room {
+            true => (&bytes[..room], b"\n !     Output is longer than 16 MiB; the rest is left out.\n"),
+            false => (bytes, b""),
+        };
+        if let Err(error) = file.write_all(kept).and_then(|()| file.write_all(mark)) {
             tracing::error!(transcript.id = %self.id, %error, "Could not write to a transcript");
         }
-        self.progress.send_modify(|progress| progress.bytes += kept.len() as u64);
+        self.progress.send_modify(|progress| progress.bytes += (kept.len() + mark.len()) as u64);
     }
 
     pub(crate) fn line(&self, text: &str) {
