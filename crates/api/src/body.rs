@@ -2,8 +2,7 @@
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::Api;
 use crate::problem::Refusal;
@@ -43,20 +42,12 @@ fn is_too_large(error: &axum::Error) -> bool {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let bytes = if bytes.trim_ascii().is_empty() { b"{}" } else { bytes };
+    // Whether it is JSON at all comes before what is in it.
+    serde_json::from_slice::<IgnoredAny>(bytes)
+        .map_err(|error| Refusal::bad_request(format!("The body is not valid JSON: {error}.")))?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        match error.inner().classify() {
-            Category::Data => Refusal::invalid(name_field(&path, &message(error.inner()))),
-            Category::Syntax | Category::Eof | Category::Io => not_json(error.inner()),
-        }
-    })?;
-    reader.end().map_err(|error| not_json(&error))?;
-    Ok(value)
-}
-
-fn not_json(error: &serde_json::Error) -> Refusal {
-    Refusal::bad_request(format!("The body is not valid JSON: {error}."))
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| Refusal::invalid(name_field(&error.path().to_string(), &message(error.inner()))))
 }
 
 /// The error's text without the place in the text, which the path tells better.

@@ -4,9 +4,8 @@
 use api_types::AppRef;
 use api_types::dyno::{CreateDyno, Dyno, Empty, Extended};
 use api_types::region::REGION;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use platform::{RunRequest, Selection};
-use serde::Deserialize;
 
 use crate::Api;
 use crate::answer::Answer;
@@ -28,7 +27,6 @@ pub(crate) fn endpoints() -> Endpoints {
         .get("/apps/{app}/dynos/{dyno}", Member, One("dyno"), info)
         .delete("/apps/{app}/dynos/{dyno}", Member, Empty, restart)
         .post("/apps/{app}/dynos/{dyno}/actions/stop", Member, Empty, stop)
-        .post("/apps/{app}/dynos/{dyno}/actions/restart", Member, Empty, restart)
         .delete("/apps/{app}/formations/{type}", Member, Empty, restart_type)
         .post("/apps/{app}/formations/{type}/actions/stop", Member, Empty, stop_type)
 }
@@ -42,20 +40,14 @@ impl Listed for Dyno {
     }
 }
 
-#[derive(Deserialize)]
-struct Show {
-    #[serde(default)]
-    extended: Option<String>,
-}
-
 async fn list(
     State(api): State<Api>,
     InApp(app): InApp,
-    Query(show): Query<Show>,
+    RawQuery(query): RawQuery,
     range: ListRange,
 ) -> Result<Answer, Refusal> {
     let dynos = api.platform.dynos().list(&app).await?;
-    let extended = show.extended.is_some_and(|extended| extended != "false");
+    let extended = query.is_some_and(|query| query.split('&').any(|pair| pair == "extended=true"));
     let shown =
         dynos.iter().map(|dyno| Dyno { extended: extended.then(extended_info), ..Dyno::new(AppRef::from(&app), dyno) });
     range.answer(shown.collect())

@@ -57,6 +57,8 @@ pub struct ApiConfig {
     pub base_domain: String,
     /// Requests that an account may make, as a bucket that refills evenly.
     pub requests_per_hour: u32,
+    /// Attempts to log in with a password, per e-mail address.
+    pub logins_per_hour: u32,
     /// Of a JSON body.
     pub max_body_bytes: usize,
     /// How often a silent log stream says that it is alive.
@@ -71,6 +73,7 @@ impl ApiConfig {
             public_url: settings.public_url.clone(),
             base_domain: settings.base_domain.clone(),
             requests_per_hour: 4500,
+            logins_per_hour: 60,
             max_body_bytes: 1024 * 1024,
             heartbeat: Duration::from_secs(15),
         }
@@ -98,7 +101,7 @@ impl Deref for Api {
 /// The whole API as a service. Requests may carry a [`Scheme`] extension that
 /// tells how they came in; else that of `public_url` counts.
 pub fn router(platform: Arc<Platform>, config: ApiConfig) -> Router {
-    let limits = rate_limit::Limits::new(config.requests_per_hour);
+    let limits = rate_limit::Limits::new(config.requests_per_hour, config.logins_per_hour);
     let api = Api(Arc::new(Shared { platform, config, limits }));
     let mut router = Router::new();
     for endpoint in endpoint::all() {

@@ -11,7 +11,7 @@ use platform::{PlatformError, Resource};
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
-    problem: Problem,
+    problem: Box<Problem>,
     remaining: Option<u32>,
     retry_after_s: Option<u64>,
 }
@@ -19,7 +19,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     fn new(status: StatusCode, id: &str, message: impl Into<String>) -> Self {
         let problem = Problem { id: id.to_owned(), message: message.into(), url: None, resource: None };
-        Self { status, problem, remaining: None, retry_after_s: None }
+        Self { status, problem: Box::new(problem), remaining: None, retry_after_s: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -101,7 +101,7 @@ fn resource_name(resource: Resource) -> &'static str {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.problem)).into_response();
+        let mut response = (self.status, Json(*self.problem)).into_response();
         let headers = response.headers_mut();
         if let Some(remaining) = self.remaining {
             headers.insert("ratelimit-remaining", HeaderValue::from(remaining));

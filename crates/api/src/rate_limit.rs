@@ -9,8 +9,6 @@ use domain::{AccountId, Email};
 
 use crate::problem::Refusal;
 
-/// Attempts to log in with a password, per e-mail address.
-const LOGINS_PER_HOUR: u32 = 60;
 /// Buckets that are kept; beyond that the full ones are forgotten.
 const MOST_BUCKETS: usize = 10_000;
 
@@ -20,8 +18,8 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(requests_per_hour: u32) -> Self {
-        Self { requests: Buckets::new(requests_per_hour), logins: Buckets::new(LOGINS_PER_HOUR) }
+    pub(crate) fn new(requests_per_hour: u32, logins_per_hour: u32) -> Self {
+        Self { requests: Buckets::new(requests_per_hour), logins: Buckets::new(logins_per_hour) }
     }
 
     /// One request of the account; returns how many are left. A `free` one is

@@ -97,7 +97,8 @@ impl TestPlatform {
     pub async fn account(&self, email: &str) -> (Account, Secret) {
         let (now, email) = (Timestamp::now(), email.parse().expect("an e-mail address"));
         let password = Secret::new("correct horse battery staple");
-        let account = self.store.accounts().create(&email, None, Some(&password), false, now).await.expect("an account");
+        let account =
+            self.store.accounts().create(&email, None, Some(&password), false, now).await.expect("an account");
         let (_, key) = self.store.api_keys().create(account.id, "test", None, now).await.expect("a key");
         (account, key)
     }
