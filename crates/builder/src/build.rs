@@ -4,34 +4,35 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use domain::procfile::ProcessTypes;
 use domain::{AppId, DynoId};
 use images::{BlobStore, Image, NewImage, TreeLimit};
-use runtime::{DynoSpec, ExitStatus, Limits, Mount, RootFs, Runtime, StackRoot, Stdio};
+use runtime::{DynoSpec, Limits, Mount, RootFs, Runtime, StackRoot, Stdio};
 use stack::{Stack, StackImage};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::buildpacks;
 use crate::cache::Caches;
-use crate::config::{BuildLimits, BuilderConfig};
+use crate::config::BuilderConfig;
 use crate::driver;
-use crate::dyno::{self, Ended, Sender};
+use crate::dyno::{self, Sender};
 use crate::environment;
 use crate::error::{BuildError, OpenError, Platform, Rejection, io_error};
-use crate::events::{self, Events, Failure};
+use crate::events::{self, Events};
+use crate::furnish::furnish;
 use crate::harvest::read_beneath;
 use crate::layers::{self, LayersError, Packing};
-use crate::output::{self, Output};
-use crate::plan::{BUILDPACKS_DIR, Plan, REPORT_DIR};
+use crate::output::Output;
+use crate::plan::{Plan, REPORT_DIR};
 use crate::procfile;
 use crate::release_yaml;
 use crate::request::{BuildRequest, Built, Phase, Source};
 use crate::scratch::{self, Scratch};
 use crate::source;
+use crate::timings::Timings;
+use crate::verdict::{check_size, judge};
 
 /// A Procfile longer than this is not read to its end.
 const PROCFILE_LIMIT_BYTES: usize = 256 * 1024;
@@ -415,141 +416,6 @@ struct Prepared {
     build_folder: String,
     env_folder: String,
     stack_title: &'static str,
-}
-
-/// Puts buildpacks, config vars and the driver onto the disk. All names are
-/// new, so nothing that an earlier build left can stand in for them.
-fn furnish(scratch: &Scratch, env_folder: &str, config: &[(String, String)]) -> Result<(), Platform> {
-    let disk = scratch.root();
-    // A cache of a killed server may have been kept with more than the cache.
-    scratch.clear_except("codon")?;
-    let packs = disk.join(BUILDPACKS_DIR.trim_start_matches("/tmp/"));
-    buildpacks::unpack(&packs).map_err(|source| io_error("fill", &packs, source))?;
-    for folder in [REPORT_DIR.trim_start_matches("/tmp/"), env_folder] {
-        let path = disk.join(folder);
-        fs::create_dir(&path)
-            .and_then(|()| buildpacks::own(&path))
-            .map_err(|source| io_error("make", &path, source))?;
-    }
-    for (key, value) in config {
-        let path = disk.join(env_folder).join(key);
-        fs::write(&path, value)
-            .and_then(|()| buildpacks::own(&path))
-            .map_err(|source| io_error("write", &path, source))?;
-    }
-    let folder = scratch.read_only_folder();
-    fs::create_dir(&folder).map_err(|source| io_error("make", &folder, source))?;
-    let script = folder.join(driver::SCRIPT_NAME);
-    fs::write(&script, driver::SCRIPT).map_err(|source| io_error("write", &script, source))
-}
-
-/// Finds the reason if the build has failed; what the driver has not said
-/// itself is said here.
-async fn judge(
-    ended: &Ended,
-    events: &Events,
-    limits: &BuildLimits,
-    scratch: &Scratch,
-    output: &mut Output,
-) -> Result<(), BuildError> {
-    let name = events.current_name().unwrap_or("your").to_owned();
-    let exit = match ended {
-        Ended::Exited(exit) => exit,
-        Ended::Cancelled => return Err(BuildError::Cancelled),
-        Ended::TimedOut => {
-            let minutes = limits.time.as_secs().div_ceil(60);
-            output.problem(&format!("Timed out compiling {name} app ({minutes} minutes)")).await;
-            output.push_failed().await;
-            return Err(BuildError::Rejected(Rejection::TimedOut));
-        }
-        Ended::SourceBroken(error) => {
-            tracing::warn!(%error, "The sender of a build's source failed");
-            output.problem("The source ended in the middle.").await;
-            output.push_failed().await;
-            return Err(BuildError::Rejected(Rejection::Source));
-        }
-    };
-    if exit.status == ExitStatus::Code(0) && events.done {
-        return Ok(());
-    }
-    let told = events.failure.is_some();
-    if exit.out_of_memory {
-        let text = format!(
-            "The build used more memory than it may ({}), and was ended for it.",
-            output::size(limits.memory_bytes)
-        );
-        output.problem(&text).await;
-        if !told {
-            output.problem(&format!("Push rejected, failed to compile {name} app.")).await;
-            output.push_failed().await;
-        }
-        return Err(BuildError::Rejected(Rejection::OutOfMemory));
-    }
-    if scratch.is_full()? {
-        let text = format!("The build filled its disk ({}).", output::size(limits.disk_bytes));
-        output.problem(&text).await;
-        if !told {
-            output.push_failed().await;
-        }
-        return Err(BuildError::Rejected(Rejection::DiskFull));
-    }
-    let rejection = match &events.failure {
-        Some(Failure::Source) => Rejection::Source,
-        Some(Failure::NothingDetected) => Rejection::NothingDetected,
-        Some(Failure::NotCompatible(reference)) => Rejection::NotCompatible(reference.clone()),
-        Some(Failure::NoSuchBuildpack(reference)) => Rejection::NoSuchBuildpack(reference.clone()),
-        Some(Failure::CompileFailed(name)) => Rejection::CompileFailed(name.clone()),
-        None => {
-            output
-                .problem(&format!("The build ended with status {} before it was finished.", exit.status.code()))
-                .await;
-            output.problem(&format!("Push rejected, failed to compile {name} app.")).await;
-            output.push_failed().await;
-            Rejection::Ended
-        }
-    };
-    Err(BuildError::Rejected(rejection))
-}
-
-async fn check_size(image: &Image, limits: &BuildLimits, output: &mut Output) -> Result<(), BuildError> {
-    let size = output::size(image.size_bytes());
-    if image.size_bytes() > limits.slug_bytes {
-        let most = output::size(limits.slug_bytes).replace(".0M", "M");
-        output.problem(&format!("Compiled slug size: {size} is too large (max is {most}).")).await;
-        output.problem("See: http://devcenter.heroku.com/articles/slug-size").await;
-        output.push_failed().await;
-        return Err(BuildError::Rejected(Rejection::TooLarge));
-    }
-    output.line(&format!("       Done: {size}")).await;
-    if image.size_bytes() > limits.slug_warn_bytes {
-        let soft = limits.slug_warn_bytes / (1024 * 1024);
-        let text =
-            format!("Warning: Your slug size ({size}) exceeds our soft limit ({soft} MB) which may affect boot time.");
-        output.problem(&text).await;
-    }
-    Ok(())
-}
-
-/// Phases and how long each took, told by a clock that never goes back.
-struct Timings {
-    since: Instant,
-    phases: Vec<(Phase, Duration)>,
-}
-
-impl Timings {
-    fn start() -> Self {
-        Self { since: Instant::now(), phases: Vec::new() }
-    }
-
-    fn end(&mut self, phase: Phase) {
-        self.phases.push((phase, self.since.elapsed()));
-        self.since = Instant::now();
-    }
-
-    fn text(&self) -> String {
-        let phases = self.phases.iter().map(|(phase, took)| format!("{phase} {} ms", took.as_millis()));
-        phases.collect::<Vec<_>>().join(", ")
-    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -125,5 +125,5 @@ async fn exit_of(runtime: &dyn Runtime, id: DynoId) -> Result<Exit, Platform> {
     }
 }
 
-/// Also what another part prints between goes through [`Output`].
+/// Where a build's output goes; bounded, so that a slow reader slows the build.
 pub(crate) type Sender = tokio::sync::mpsc::Sender<Bytes>;

@@ -17,6 +17,7 @@ mod dyno;
 mod environment;
 mod error;
 mod events;
+mod furnish;
 mod harvest;
 mod layers;
 mod output;
@@ -26,6 +27,8 @@ mod release_yaml;
 mod request;
 mod scratch;
 mod source;
+mod timings;
+mod verdict;
 
 pub use build::Builder;
 pub use buildpacks::built_in_names;
