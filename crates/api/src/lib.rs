@@ -45,7 +45,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use platform::{Platform, Settings};
 
 pub use endpoint::{Access, Answers, EndpointInfo};
-pub use origin::Scheme;
 
 /// What the API must know of the place it is served at, and its limits.
 #[derive(Debug, Clone)]
@@ -98,8 +97,8 @@ impl Deref for Api {
     }
 }
 
-/// The whole API as a service. Requests may carry a [`Scheme`] extension that
-/// tells how they came in; else that of `public_url` counts.
+/// The whole API as a service. Requests may carry an [`http::uri::Scheme`] as
+/// an extension that tells how they came in; else that of `public_url` counts.
 pub fn router(platform: Arc<Platform>, config: ApiConfig) -> Router {
     let limits = rate_limit::Limits::new(config.requests_per_hour, config.logins_per_hour);
     let api = Api(Arc::new(Shared { platform, config, limits }));

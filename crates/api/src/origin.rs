@@ -5,17 +5,10 @@ use axum::extract::FromRequestParts;
 use domain::App;
 use http::header;
 use http::request::Parts;
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 
 use crate::Api;
 use crate::problem::Refusal;
-
-/// How a request came in; the listener may put it into the request's extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    Http,
-    Https,
-}
 
 /// Where the client reached us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +51,9 @@ impl FromRequestParts<Api> for Origin {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
         let (scheme, authority) = api.config.public_url.split_once("://").unwrap_or(("https", &api.config.public_url));
-        let scheme = match parts.extensions.get::<Scheme>() {
-            Some(Scheme::Https) => "https",
-            Some(Scheme::Http) => "http",
-            None if scheme == "http" => "http",
-            None => "https",
-        };
+        // Put there by the listener, which knows whether it spoke TLS.
+        let came_by = parts.extensions.get::<Scheme>().map_or(scheme, Scheme::as_str);
+        let scheme = if came_by == "http" { "http" } else { "https" };
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         // User information in it could make the URL mean another place.
         let own = host.filter(|host| !host.contains('@')).and_then(|host| host.parse::<Authority>().ok());

@@ -110,6 +110,15 @@ async fn urls_in_answers_lead_to_where_the_client_reached_us() {
 }
 
 #[tokio::test]
+async fn a_client_without_tls_gets_urls_without_it() {
+    let server = Server::start().await;
+    let app = server.operator().over_http().post("/apps", json!({ "name": "plainly" })).await.created();
+    assert_eq!(app["web_url"], "http://plainly.localhost:5000/");
+    let odd = server.operator().header("host", "evil@example.com").get("/apps/plainly").await.ok();
+    assert_eq!(odd["git_url"], "https://localhost:5000/plainly.git");
+}
+
+#[tokio::test]
 async fn the_schema_lists_what_is_served() {
     let server = Server::start().await;
     let schema = server.stranger().get("/schema").await.ok();

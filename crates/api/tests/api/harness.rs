@@ -9,6 +9,7 @@ use api::{Answers, ApiConfig, EndpointInfo};
 use axum::Router;
 use axum::body::Body;
 use domain::{App, Secret};
+use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -62,6 +63,7 @@ impl Server {
             visited: self.visited.clone(),
             authorization: None,
             headers: Vec::new(),
+            scheme: None,
         }
     }
 
@@ -97,9 +99,15 @@ pub(crate) struct Client {
     visited: Arc<Mutex<BTreeSet<(String, &'static str)>>>,
     authorization: Option<String>,
     headers: Vec<(String, String)>,
+    scheme: Option<Scheme>,
 }
 
 impl Client {
+    /// Came in without TLS.
+    pub(crate) fn over_http(self) -> Self {
+        Self { scheme: Some(Scheme::HTTP), ..self }
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -142,7 +150,13 @@ impl Client {
 
     /// The answer as it comes, its body unread and unchecked.
     pub(crate) async fn stream(&self, method: Method, path: &str, body: Body) -> Response<Body> {
-        let mut request = Request::builder().method(method).uri(path).header("host", HOST);
+        let mut request = Request::builder().method(method).uri(path);
+        if !self.headers.iter().any(|(name, _)| name == "host") {
+            request = request.header("host", HOST);
+        }
+        if let Some(scheme) = &self.scheme {
+            request = request.extension(scheme.clone());
+        }
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
