@@ -76,9 +76,7 @@ impl Job {
         }
         let content_type = format!("application/x-{}-advertisement", self.service.name());
         let shared = Arc::clone(&self.shared);
-        shared.tasks.spawn(async move {
-            self.run::<http_body_util::Empty<Bytes>>(process, None, answer, None).await;
-        });
+        shared.tasks.spawn(self.run_alone::<http_body_util::Empty<Bytes>>(process, None, answer));
         Ok(git(&content_type, body))
     }
 
@@ -111,9 +109,7 @@ impl Job {
         let shared = Arc::clone(&self.shared);
         if updates.is_empty() {
             let process = self.spawn(&mut self.command(false)?)?;
-            shared.tasks.spawn(async move {
-                self.run(process, Some(request), answer, None).await;
-            });
+            shared.tasks.spawn(self.run_alone(process, Some(request), answer));
         } else {
             let work = self.enter().await?;
             shared.tasks.spawn(self.push(request, updates, answer, work));
@@ -159,6 +155,19 @@ impl Job {
         drop(unheard);
         self.pack().await;
         self.report_size().await;
+    }
+
+    /// What is no push needs nothing but the exchange.
+    async fn run_alone<B>(self, process: Process, body: Option<RequestBody<B>>, answer: Answer)
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Display,
+    {
+        // The client is to hear the end only when its next request has room.
+        let unheard = answer.clone();
+        self.run(process, body, answer, None).await;
+        drop(self);
+        drop(unheard);
     }
 
     /// Passes bytes between client and git until both have done.

@@ -109,3 +109,13 @@ impl Client {
         self.command(args).process_group(0).spawn().unwrap()
     }
 }
+
+/// Text that can't be compressed by much, always the same.
+pub(crate) fn noise(length: usize) -> String {
+    let mut state = 1_u32;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + (state >> 24) as u8 % 26)
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}

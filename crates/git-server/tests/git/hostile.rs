@@ -5,7 +5,7 @@ use std::process::Stdio;
 use git_server::{Limits, Verdict};
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{Client, Said};
+use crate::client::{Client, Said, noise};
 use crate::fetches::{AUTHORIZATION, answer};
 use crate::pushes::unpack;
 use crate::server::Server;
@@ -129,13 +129,7 @@ async fn a_push_over_the_limit_is_refused_and_takes_no_room() {
     let hook = vec![env!("CARGO_BIN_EXE_git-hook-for-tests").into()];
     let mut server = Server::start_with(hook, Limits { push_bytes: 100_000, ..Limits::default() }).await;
     let client = Client::with_app(&server.url("my-app", "secret")).await;
-    let mut state = 1_u32;
-    let noise: String = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        char::from(b'a' + (state >> 24) as u8 % 26)
-    })
-    .take(400_000)
-    .collect();
+    let noise = noise(400_000);
     client.commit(&[("big", &noise)], "Big").await;
     let said = client.git(&["push", "renga", "main"]).await;
     said.expect(false, &["exceeds maximum allowed size"]);

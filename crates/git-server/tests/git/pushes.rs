@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use git_server::{Push, Verdict};
+use git_server::{Limits, Push, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use crate::client::{Client, Said};
+use crate::client::{Client, Said, noise};
 use crate::server::Server;
 
 /// Unpacks what a push brings, by the system's tar.
@@ -246,5 +246,62 @@ async fn a_lot_of_output_arrives_whole() {
     let lines = said.stderr.lines().filter(|line| line.starts_with("remote: line ")).count();
     assert_eq!(lines, 5_000);
     assert_eq!(said.stderr.matches('x').count(), 200_000);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_big_push_comes_in_chunks() {
+    let mut server = Server::start().await;
+    let client = Client::with_app(&server.url("my-app", "secret")).await;
+    let big = noise(5_000_000);
+    client.commit(&[("big", &big)], "Big").await;
+    let mut command = client.command(&["push", "renga", "main"]);
+    let pushing = command.env("GIT_CURL_VERBOSE", "1").spawn().unwrap();
+    let pushing = tokio::spawn(pushing.wait_with_output());
+    let deploy = server.deploy().await;
+    let files = tempfile::tempdir().unwrap();
+    unpack(&deploy.push, files.path()).await;
+    assert!(std::fs::read_to_string(files.path().join("big")).unwrap() == big);
+    deploy.end(Verdict::Accepted);
+    Said::of(pushing.await.unwrap().unwrap()).expect(true, &["Transfer-Encoding: chunked", "main -> main"]);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_repository_with_many_packs_is_packed_after_a_push() {
+    let mut server = Server::start().await;
+    let client = Client::with_app(&server.url("my-app", "secret")).await;
+    client.run(&["ls-remote", "renga"]).await;
+    let packs = server.repository("my-app").join("objects/pack");
+    for number in 0..41 {
+        std::fs::write(packs.join(format!("pack-{number:040x}.pack")), "").unwrap();
+    }
+    let pushing = client.start(&["push", "renga", "main"]);
+    server.deploy().await.end(Verdict::Accepted);
+    Said::of(pushing.wait_with_output().await.unwrap()).expect(true, &[]);
+    let sizes = std::sync::Arc::clone(&server.sizes);
+    while sizes.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let indexes = std::fs::read_dir(&packs).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_str().unwrap().ends_with(".idx")
+    });
+    assert_eq!(indexes.count(), 1);
+    client.run(&["fetch", "--quiet", "renga", "main"]).await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn more_requests_than_allowed_are_refused_clearly() {
+    let hook = vec![env!("CARGO_BIN_EXE_git-hook-for-tests").into()];
+    let mut server = Server::start_with(hook, Limits { sessions: 1, ..Limits::default() }).await;
+    let client = Client::with_app(&server.url("my-app", "secret")).await;
+    let pushing = client.start(&["push", "renga", "main"]);
+    let deploy = server.deploy().await;
+    let said = client.git(&["ls-remote", "renga"]).await;
+    said.expect(false, &["remote: The git server is busy; try again in a moment", "503"]);
+    deploy.end(Verdict::Accepted);
+    Said::of(pushing.wait_with_output().await.unwrap()).expect(true, &[]);
     server.end().await;
 }
