@@ -39,6 +39,8 @@ mod local;
 mod network;
 mod paths;
 mod seccomp;
+mod supervisor;
+mod sweep;
 mod sys;
 mod wire;
 

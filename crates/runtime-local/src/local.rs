@@ -3,33 +3,34 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::DynoId;
-use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, pipe2};
+use nix::fcntl::{Flock, OFlag};
+use nix::unistd::pipe2;
 use runtime::{
-    Attachment, DynoSpec, Event, Events, Existing, Listening, Runtime, RuntimeError, StackRoot, StartError, Started,
-    Stdio, Usage,
+    Attachment, DynoSpec, Events, Existing, Listening, Runtime, RuntimeError, StackRoot, StartError, Started, Stdio,
+    Usage,
 };
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use crate::cgroup::{CgroupError, Cgroups};
-use crate::client::{ClientError, Control, EventStream, EventsEnd};
+use crate::client::{Control, EventStream};
 use crate::disks::Disks;
-use crate::images::{Images, unmount};
+use crate::images::Images;
 use crate::network::{Network, Pool, SLOTS, Sandbox, TakeError};
 use crate::paths::Paths;
+use crate::supervisor::{Connected, connect, supervise};
+use crate::sweep::{lock, sweep};
 use crate::wire::{Answer, Known, Order, Plan, PlanMount, PlanRoot, PlanStdio, Record, Refusal, RefusalKind};
 use crate::{attach, etc, listening};
 
@@ -444,125 +445,15 @@ async fn list(control: &Control) -> io::Result<Vec<Known>> {
     }
 }
 
-fn lock(path: &Path) -> Result<Flock<File>, OpenError> {
-    let in_dir = |source| OpenError::DataDir { path: path.to_owned(), source };
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(in_dir)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        nix::errno::Errno::EWOULDBLOCK => OpenError::InUse,
-        errno => in_dir(errno.into()),
-    })
-}
-
-/// Both connections to a keeper.
-struct Connected {
-    reader: tokio::task::JoinHandle<io::Result<()>>,
-    stream: EventStream,
-}
-
-/// Connects to the keeper; if there is none, starts it first.
-async fn connect(
-    paths: &Paths,
-    command: &[OsString],
-) -> Result<(Arc<Control>, impl Future<Output = io::Result<()>> + Send + use<>), OpenError> {
-    let told = |error: ClientError| OpenError::Keeper(error.to_string());
-    match Control::connect(paths).await {
-        Err(ClientError::Io(error))
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {}
-        other => return other.map_err(told),
-    }
-    let Some((program, arguments)) = command.split_first() else {
-        return Err(OpenError::Keeper("no command is configured".to_owned()));
-    };
-    let output = tokio::process::Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .current_dir("/")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .await
-        .map_err(|error| OpenError::Keeper(error.to_string()))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(OpenError::Keeper(format!("{}: {}", output.status, text.trim())));
-    }
-    Control::connect(paths).await.map_err(told)
-}
-
-/// Keeps the connections to the keeper, and starts another if it dies. Ends
-/// when the keeper was told to end, or when the runtime is gone.
-async fn supervise(runtime: Weak<LocalRuntime>, mut connected: Connected, to_owner: mpsc::Sender<Event>) {
-    loop {
-        let Connected { mut reader, stream } = connected;
-        let end = tokio::select! {
-            end = stream.forward(&to_owner) => end,
-            _ = &mut reader => Ok(EventsEnd::Lost),
-        };
-        match end {
-            Ok(EventsEnd::Goodbye) => return,
-            Ok(EventsEnd::Unwanted) => {
-                // Orders still work.
-                let _ = reader.await;
-                return;
-            }
-            Ok(EventsEnd::Lost) => {}
-            Err(error) => tracing::error!("The keeper's events can't be read: {error}"),
-        }
-        reader.abort();
-        tracing::warn!("The connection to the dynos' keeper is lost; connecting again");
-        let mut wait = Duration::from_millis(20);
-        connected = loop {
-            let Some(runtime) = runtime.upgrade() else { return };
-            match runtime.connect_again().await {
-                Ok(connected) => break connected,
-                Err(error) => tracing::error!("Could not connect to the dynos' keeper: {error}"),
-            }
-            drop(runtime);
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(Duration::from_secs(5));
-        };
-    }
-}
-
 impl LocalRuntime {
-    async fn connect_again(&self) -> Result<Connected, OpenError> {
+    /// Both connections anew; orders go by the new one from now on.
+    pub(crate) async fn connect_again(&self) -> Result<Connected, OpenError> {
         let (control, reader) = connect(&self.paths, &self.keeper_command).await?;
         let reader = tokio::spawn(reader);
         *self.control.lock().unwrap_or_else(PoisonError::into_inner) = control;
         let stream = EventStream::connect(&self.paths).await.map_err(|error| OpenError::Keeper(error.to_string()))?;
         Ok(Connected { reader, stream })
     }
-}
-
-/// Removes what dynos have left that no keeper knows: after a keeper's death,
-/// a reboot, or a server that died half-way through a start.
-fn sweep(paths: &Paths, cgroups: &Cgroups, known: &[Known]) -> io::Result<()> {
-    let alive = |id: &DynoId| known.iter().any(|dyno| dyno.record.id == *id && dyno.exit.is_none());
-    let exists = |id: &DynoId| known.iter().any(|dyno| dyno.record.id == *id);
-    for id in cgroups.dynos().into_iter().filter(|id| !alive(id)) {
-        for pid in cgroups.processes_of(id) {
-            // It is ours: it is in a group that bears a dyno's id. Gone already is fine.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        if !exists(&id) {
-            cgroups.remove(id).map_err(io::Error::other)?;
-        }
-    }
-    for entry in fs::read_dir(paths.dynos())? {
-        let entry = entry?;
-        let id = entry.file_name().to_str().and_then(|name| name.parse::<DynoId>().ok());
-        if id.is_none_or(|id| !exists(&id)) {
-            unmount_below(&entry.path())?;
-            fs::remove_dir_all(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn unmount_below(dir: &Path) -> io::Result<()> {
-    for place in crate::inventory::mounts_below(dir) {
-        unmount(&place).or_else(|error| if place == dir { Ok(()) } else { Err(error) })?;
-    }
-    Ok(())
 }
 
 /// The most dynos that one data directory can have at a time.

@@ -118,7 +118,7 @@ impl Queue {
 mod tests {
     use super::*;
 
-    const CHUNK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+    static CHUNK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
     fn push(queue: &mut Queue, bytes: &[u8]) {
         queue.push(Stream::Stdout, Timestamp::UNIX_EPOCH, bytes);

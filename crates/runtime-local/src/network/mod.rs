@@ -49,7 +49,9 @@ impl Network {
             Some(index) => index,
             None => {
                 host.add_bridge(&bridge, self.bridge_mac(), uplink_mtu())?;
-                host.index_of(&bridge)?.ok_or(io::ErrorKind::NotFound)?
+                let index = host.index_of(&bridge)?.ok_or(io::ErrorKind::NotFound)?;
+                self.plug_in_again(&mut host, index)?;
+                index
             }
         };
         // Before the link comes up with addresses of its own making.
@@ -59,6 +61,20 @@ impl Network {
         set_sysctl("/proc/sys/net/ipv4/ip_forward", "1")?;
         let resolver = self.resolver.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.load_rules(&resolver)
+    }
+
+    /// Cables outlive a bridge that someone has deleted.
+    fn plug_in_again(&self, host: &mut Netlink, bridge: u32) -> io::Result<()> {
+        let cable = format!("{}-", self.paths.bridge());
+        for link in links(&self.paths) {
+            let Some(slot) = link.strip_prefix(&cable).and_then(|slot| slot.parse().ok()) else { continue };
+            if let Some(index) = host.index_of(&link)? {
+                host.plug_in(index, bridge)?;
+                let address = self.subnet.dyno(slot);
+                host.set_neighbour(bridge, address, mac(address))?;
+            }
+        }
+        Ok(())
     }
 
     fn load_rules(&self, resolver: &Resolver) -> io::Result<()> {

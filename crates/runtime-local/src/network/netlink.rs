@@ -125,7 +125,21 @@ impl Netlink {
             });
         });
         self.request(message)?;
-        let Some(port) = self.index_of(cable.host_name)? else { return Err(io::ErrorKind::NotFound.into()) };
+        match self.index_of(cable.host_name)? {
+            Some(port) => self.isolate(port),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Makes the host's end of a cable an isolated port of the bridge.
+    pub(super) fn plug_in(&mut self, port: u32, bridge: u32) -> io::Result<()> {
+        let mut message = Message::link(RTM_SETLINK, 0, port, UP, UP);
+        message.number(IFLA_MASTER, bridge);
+        self.request(message)?;
+        self.isolate(port)
+    }
+
+    fn isolate(&mut self, port: u32) -> io::Result<()> {
         let mut message = Message::link(RTM_SETLINK, 0, port, 0, 0);
         message.bytes[16] = AF_BRIDGE;
         message.nested(IFLA_PROTINFO, |info| info.attribute(IFLA_BRPORT_ISOLATED, &[1]));

@@ -38,9 +38,12 @@ pub(crate) enum TakeError {
     Gone,
 }
 
+/// Whom to give the next one; `None`: it is to be kept ready.
+type MakeOrder = Option<oneshot::Sender<Result<Sandbox, TakeError>>>;
+
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    orders: Option<Sender<Option<oneshot::Sender<Result<Sandbox, TakeError>>>>>,
+    orders: Option<Sender<MakeOrder>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -99,7 +102,7 @@ impl Pool {
         Ok(pool)
     }
 
-    fn order(&self, reply: Option<oneshot::Sender<Result<Sandbox, TakeError>>>) {
+    fn order(&self, reply: MakeOrder) {
         if let Some(orders) = &self.orders {
             // A thread that is gone drops the reply, and whoever waits for it learns.
             let _ = orders.send(reply);
@@ -157,7 +160,7 @@ impl Maker {
         Ok(Self { paths, subnet, host_namespace, host: Netlink::open()?, mtu: super::uplink_mtu() })
     }
 
-    fn run(mut self, shared: &Shared, orders: &Receiver<Option<oneshot::Sender<Result<Sandbox, TakeError>>>>) {
+    fn run(mut self, shared: &Shared, orders: &Receiver<MakeOrder>) {
         while let Ok(order) = orders.recv() {
             match order {
                 Some(reply) => {
