@@ -99,7 +99,7 @@ async fn follow(mut deploying: Deploying, push: &Push) -> Verdict {
     match outcome {
         Outcome::Released(_) => Verdict::Accepted,
         Outcome::Failed | Outcome::Cancelled => {
-            push.output.write("\nVerifying deploy...\n\n").await;
+            push.output.write("\nVerifying deploy...\n").await;
             Verdict::Rejected
         }
     }

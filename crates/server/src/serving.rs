@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -21,6 +22,9 @@ use tower::ServiceExt;
 
 use crate::data_dir::DataDir;
 use crate::git::AppRepositories;
+
+/// Open log streams and tunnels may hold up a stop for this long.
+const LISTENER_GRACE: Duration = Duration::from_secs(3);
 
 /// All that is served, before a socket accepts.
 pub(crate) struct Serving {
@@ -74,11 +78,15 @@ impl Serving {
             router: self.router,
             platform,
             rendezvous,
-            limits: listener::Limits::default(),
+            limits: listener::Limits { grace: LISTENER_GRACE, ..listener::Limits::default() },
         };
-        let served = listener.run(sockets, stop).await.context("could not serve TLS");
-        git_at_end.shutdown().await;
-        served
+        // Pushes learn of the stop at once: the listener waits for their connections.
+        let end_pushes = async {
+            stop.cancelled().await;
+            git_at_end.shutdown().await;
+        };
+        let (served, ()) = tokio::join!(listener.run(sockets, stop.clone()), end_pushes);
+        served.context("could not serve TLS")
     }
 }
 
