@@ -54,6 +54,8 @@ async fn registry(State(api): State<Api>, Named(name): Named) -> Result<Answer, 
         "id": api_types::stable_id("buildpack", &name),
         "name": short,
         "namespace": namespace,
+        // What `buildpacks:add` puts on the app's list.
+        "blob_url": format!("urn:buildpack:{name}"),
         "category": "languages",
         "support": { "method": "unsupported" },
     }))

@@ -83,7 +83,8 @@ fn shown(app: &App, state: &FeatureState) -> Feature {
         feedback_email: String::new(),
         id: stable_id("feature", feature.name),
         name: feature.name.to_owned(),
-        state: "general".to_owned(),
+        // `heroku features` shows those that are general, `heroku labs` the others.
+        state: if state.feature.always_on { "general" } else { "beta" }.to_owned(),
         updated_at: state.enabled_at.unwrap_or(app.created_at).into(),
     }
 }

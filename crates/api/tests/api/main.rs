@@ -1,7 +1,7 @@
 //! The API as clients see it: a real store, a platform on a scripted runtime,
 //! and every answer held against the published schema.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod authorization;
 mod conformance;
