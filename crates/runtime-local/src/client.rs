@@ -165,9 +165,8 @@ impl EventStream {
             for (dyno, sequence) in acknowledgements {
                 frames.extend_from_slice(&Acknowledgement { dyno, sequence }.to_frame());
             }
-            if write_all(&self.stream, &frames, &[]).await.is_err() {
-                return Ok(EventsEnd::Lost);
-            }
+            // A keeper that has ended takes no more in, but may have left something to be read.
+            let _ = write_all(&self.stream, &frames, &[]).await;
             tokio::select! {
                 read = read_some(&self.stream) => match read {
                     Ok((bytes, _)) if bytes.is_empty() => return Ok(EventsEnd::Lost),

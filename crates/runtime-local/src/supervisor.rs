@@ -47,20 +47,31 @@ pub(crate) async fn connect(
     Control::connect(paths).await.map_err(told)
 }
 
+/// How long what a keeper has left to be read may take. What is not read then
+/// is sent again by a keeper that lives.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 /// Keeps the connections to the keeper, and starts another if it dies. Ends
 /// when the keeper was told to end, or when the runtime is gone.
 pub(crate) async fn supervise(runtime: Weak<LocalRuntime>, mut connected: Connected, to_owner: mpsc::Sender<Event>) {
     loop {
         let Connected { mut reader, stream } = connected;
+        let mut forwarding = std::pin::pin!(stream.forward(&to_owner));
         let end = tokio::select! {
-            end = stream.forward(&to_owner) => end,
-            _ = &mut reader => Ok(EventsEnd::Lost),
+            end = &mut forwarding => end,
+            _ = &mut reader => {
+                // The keeper may have said goodbye on the other connection: that is read to its end first.
+                let last_words = tokio::time::timeout(LAST_WORDS, forwarding).await;
+                last_words.unwrap_or(Ok(EventsEnd::Lost))
+            }
         };
         match end {
             Ok(EventsEnd::Goodbye) => return,
             Ok(EventsEnd::Unwanted) => {
                 // Orders still work.
-                let _ = reader.await;
+                if !reader.is_finished() {
+                    let _ = reader.await;
+                }
                 return;
             }
             Ok(EventsEnd::Lost) => {}
