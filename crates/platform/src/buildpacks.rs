@@ -20,9 +20,9 @@ impl Buildpacks<'_> {
         Ok(self.platform.store.buildpacks().list(app.id).await?)
     }
 
-    /// Whether this platform has the buildpack of this name.
-    pub fn is_known(&self, buildpack: &BuildpackRef) -> bool {
-        buildpack.name().is_some_and(|name| builder::built_in_names().any(|known| known == name))
+    /// The names of the buildpacks that this platform has.
+    pub fn known(&self) -> Vec<&'static str> {
+        builder::built_in_names().collect()
     }
 
     /// Sets the whole list anew; an empty one brings detection back.

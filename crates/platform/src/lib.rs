@@ -177,6 +177,7 @@ impl Platform {
             () = stop.cancelled() => {}
             () = async { tokio::join!(worker, watch, chores); } => {}
         }
+        self.builder.tidied().await;
     }
 
     /// What has to be done now and then.
