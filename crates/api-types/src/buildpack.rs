@@ -35,8 +35,11 @@ pub struct UpdateBuildpacks {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateBuildpack {
-    #[serde(serialize_with = "write", deserialize_with = "read")]
-    pub buildpack: BuildpackRef,
+    /// The CLI leaves it out when the registry has no buildpack of the name
+    /// that it was given, so that only the answer can say what is wrong.
+    #[serde(default, serialize_with = "write", deserialize_with = "read")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buildpack: Option<BuildpackRef>,
 }
 
 /// Reads a name, a URL or the URN of a name; a URN is kept as the name, so
@@ -45,13 +48,13 @@ pub(crate) fn parse(text: &str) -> Result<BuildpackRef, InvalidBuildpackRef> {
     text.trim().strip_prefix("urn:buildpack:").unwrap_or(text).parse()
 }
 
-fn write<S: Serializer>(reference: &BuildpackRef, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(reference.as_str())
+fn write<S: Serializer>(reference: &Option<BuildpackRef>, serializer: S) -> Result<S::Ok, S::Error> {
+    reference.as_ref().map(BuildpackRef::as_str).serialize(serializer)
 }
 
-fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BuildpackRef, D::Error> {
-    let text = crate::app::TextRef::deserialize(deserializer)?;
-    parse(&text.0).map_err(serde::de::Error::custom)
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BuildpackRef>, D::Error> {
+    let text = Option::<crate::app::TextRef>::deserialize(deserializer)?;
+    text.map(|text| parse(&text.0)).transpose().map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! whether a buildpack exists.
 
 use api_types::buildpack::{Buildpack, BuildpackInstallation, UpdateBuildpacks};
+use api_types::stable_id;
 use axum::extract::State;
 use domain::buildpack::BuildpackRef;
 use serde_json::json;
@@ -41,20 +42,28 @@ async fn replace(
     InApp(app): InApp,
     Body(wish): Body<UpdateBuildpacks>,
 ) -> Result<Answer, Refusal> {
-    let buildpacks = wish.updates.into_iter().map(|update| update.buildpack).collect();
-    Answer::ok(&shown(&api.platform.buildpacks().replace(&caller, &app, buildpacks).await?))
+    let verbs = api.platform.buildpacks();
+    let missing = |index| {
+        let known = verbs.known().join(", ");
+        let what = format!("Invalid `updates[{index}]`: `buildpack` is missing. If you gave a name, it is none that");
+        Refusal::invalid(format!("{what} this platform has: use a URL, or one of {known}."))
+    };
+    let wanted = wish.updates.into_iter().enumerate();
+    let buildpacks: Result<Vec<BuildpackRef>, Refusal> =
+        wanted.map(|(index, update)| update.buildpack.ok_or_else(|| missing(index))).collect();
+    Answer::ok(&shown(&verbs.replace(&caller, &app, buildpacks?).await?))
 }
 
-/// `GET /buildpacks/heroku%2Fnodejs`: whether the platform has it.
+/// `GET /buildpacks/heroku%2Fnodejs`: whether the platform has it. The CLI
+/// takes `blob_url` as what to set.
 async fn registry(State(api): State<Api>, Named(name): Named) -> Result<Answer, Refusal> {
-    let known = name.parse::<BuildpackRef>().ok().filter(|reference| api.platform.buildpacks().is_known(reference));
-    let known = known.ok_or_else(|| Refusal::not_found("buildpack"))?;
-    let (namespace, short) = name.split_once('/').unwrap_or(("", known.as_str()));
+    let known = api.platform.buildpacks().known().into_iter().find(|known| *known == name);
+    let (namespace, short) =
+        known.and_then(|name| name.split_once('/')).ok_or_else(|| Refusal::not_found("buildpack"))?;
     Answer::ok(&json!({
-        "id": api_types::stable_id("buildpack", &name),
+        "id": stable_id("buildpack", &name),
         "name": short,
         "namespace": namespace,
-        // What `buildpacks:add` puts on the app's list.
         "blob_url": format!("urn:buildpack:{name}"),
         "category": "languages",
         "support": { "method": "unsupported" },

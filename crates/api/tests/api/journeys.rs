@@ -231,7 +231,11 @@ async fn buildpacks_are_replaced_as_a_whole() {
         .await
         .refused(422, "invalid_params");
     assert_eq!(me.put("/apps/packed/buildpack-installations", wish(&[])).await.ok(), json!([]));
-    server.stranger().get("/buildpacks/heroku%2Fpython").await.ok();
+    let found = server.stranger().get("/buildpacks/heroku%2Fpython").await.ok();
+    assert_eq!(found["blob_url"], "urn:buildpack:heroku/python");
+    let none = me.put("/apps/packed/buildpack-installations", json!({ "updates": [{}] })).await;
+    let message = none.refused(422, "invalid_params");
+    assert!(message.contains("heroku/python"), "{message}");
     server.stranger().get("/buildpacks/acme%2Fcobol").await.refused(404, "not_found");
 }
 
