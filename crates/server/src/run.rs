@@ -23,6 +23,8 @@ use crate::{owner, serving};
 
 /// How long parts may take to end after a stop signal.
 const GRACE: Duration = Duration::from_secs(10);
+/// How often the dynos' network is looked after.
+const REPAIR_ROUND: Duration = Duration::from_secs(20);
 /// Apps answer below this name, which every resolver maps to this machine.
 const BASE_DOMAIN: &str = "localhost";
 
@@ -77,6 +79,7 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
     let images = BlobStore::open(data_dir.join("blobs"))?;
     let stacks = StackDir::new(&args.stack_dir).with_mirror(args.debian_mirror.clone());
     let (runtime, events) = open_runtime(&data_dir).await?;
+    let machine = runtime.clone();
     let builder = Builder::new(builder_config(&args, &data_dir, stacks.clone()), runtime.clone(), images.clone())?;
 
     let (routes, table) = watch::channel(Arc::<RouteTable>::default());
@@ -94,6 +97,7 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
         async move { table.changed().await.context("the reconciler ended at once") }
     };
     let (listen_stop, router_stop, signal_stop) = (stop.clone(), stop.clone(), stop.clone());
+    let machine_stop = stop.clone();
     let parts = vec![
         Part::new("platform", async move {
             platform_at_work.await;
@@ -109,6 +113,7 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
             tracing::info!(start_ms = began.elapsed().as_millis(), "Serving on {url}");
             serving.run(listeners, listen_stop).await
         }),
+        Part::new("machine", async move { keep_in_order(&machine, machine_stop).await }),
         Part::new("signals", async move { wait_for_signal(signal_stop).await }),
     ];
     let outcome = supervise::run(parts, GRACE, stop).await;
@@ -145,6 +150,23 @@ fn builder_config(args: &ServerArgs, data_dir: &DataDir, stacks: StackDir) -> Bu
         environment: builder::operator_environment(args.build_env.as_deref(), |name| std::env::var(name).ok()),
         limits: BuildLimits { concurrent: args.concurrent_builds.max(1), ..BuildLimits::default() },
     }
+}
+
+/// Puts back what other programs may have taken away from the dynos' network
+/// and cgroups: firewall reloads and network restarts flush rules and links.
+async fn keep_in_order(runtime: &LocalRuntime, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut round = tokio::time::interval(REPAIR_ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    round.reset();
+    while stop.run_until_cancelled(round.tick()).await.is_some() {
+        if let Err(error) = runtime.repair().await {
+            tracing::error!(
+                error = format!("{:#}", anyhow::Error::from(error)),
+                "Could not put the dynos' network in order"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Access lines go to the app's own log, as `heroku[router]`.

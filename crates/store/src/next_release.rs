@@ -73,12 +73,16 @@ pub(crate) async fn latest_config(
     config::read(connection, keys, latest).await
 }
 
+/// The code that a release without code of its own goes on with: that of the
+/// latest release that has not failed. If none has code but a failed one, it
+/// is tried again: the change may be what its release command lacked.
 pub(crate) async fn latest_slug(connection: &mut Connection, app: AppId) -> Result<Option<SlugId>, StoreError> {
-    let slug: Option<Option<String>> = sqlx::query_scalar(
-        "SELECT slug FROM releases WHERE app = $1 AND state <> 'failed' ORDER BY version DESC LIMIT 1",
+    let slug: Option<String> = sqlx::query_scalar(
+        "SELECT slug FROM releases WHERE app = $1 AND slug IS NOT NULL \
+         ORDER BY CASE WHEN state = 'failed' THEN 1 ELSE 0 END, version DESC LIMIT 1",
     )
     .bind(app.to_string())
     .fetch_optional(connection)
     .await?;
-    slug.flatten().map(|slug| slug.parse().map_err(|source| corrupt("slug", source))).transpose()
+    slug.map(|slug| slug.parse().map_err(|source| corrupt("slug", source))).transpose()
 }

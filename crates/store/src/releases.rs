@@ -93,7 +93,8 @@ impl Releases<'_> {
     }
 
     /// The next release with the config vars of the latest one and `changes`
-    /// (`None` removes), and the code of the latest one that has not failed.
+    /// (`None` removes), and the code of the latest one that has not failed;
+    /// or, if only a failed one has code, of that.
     /// Read and written under one lock, so of two changes at the same time
     /// both hold. `has_phase`: whether the code's release command is to run
     /// first, if it declares one. Say `true` for what a user changes: which

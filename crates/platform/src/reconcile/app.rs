@@ -53,7 +53,6 @@ pub(super) struct Running {
     /// Where the router reaches it, once it has started.
     pub(super) address: Option<SocketAddr>,
     replace: bool,
-    boot_timed_out: bool,
     /// Cancelled when it has ended, for the tasks that wait on it.
     ended: CancellationToken,
 }
@@ -107,7 +106,6 @@ impl AppState {
             port: label.port,
             address: Some(SocketAddr::new(existing.address, label.port)),
             replace: false,
-            boot_timed_out: false,
             ended: CancellationToken::new(),
             dyno: row.clone(),
         };
@@ -193,7 +191,7 @@ impl AppState {
         platform.log(self.id, &process, &format!("Starting process with command `{}`", dyno.command));
         let (port, ended) = (port_of(id), CancellationToken::new());
         tasks.spawn(task::start(platform.clone(), launchable, dyno.clone(), port, ended.clone()));
-        self.dynos.insert(id, Running { dyno, port, address: None, replace: false, boot_timed_out: false, ended });
+        self.dynos.insert(id, Running { dyno, port, address: None, replace: false, ended });
         Some(id)
     }
 
@@ -270,10 +268,9 @@ impl AppState {
     }
 
     fn boot_timeout(&mut self, platform: &Arc<Platform>, id: DynoId, on_loopback_only: bool, tasks: &mut JoinSet<()>) {
-        let Some(running) = self.dynos.get_mut(&id).filter(|running| running.dyno.state == DynoState::Starting) else {
+        let Some(running) = self.dynos.get(&id).filter(|running| running.dyno.state == DynoState::Starting) else {
             return;
         };
-        running.boot_timed_out = true;
         let process = running.dyno.name.to_string();
         platform.log(
             self.id,
@@ -365,12 +362,7 @@ impl Running {
             name: self.dyno.name.clone(),
             release_version: self.dyno.release_version,
             size: self.dyno.size,
-            // One that is being ended for not booting must not count as starting.
-            state: if self.boot_timed_out && self.dyno.state.is_alive() {
-                DynoState::Stopping
-            } else {
-                self.dyno.state
-            },
+            state: self.dyno.state,
             replace: self.replace,
         }
     }

@@ -69,6 +69,19 @@ async fn a_change_does_not_bring_in_code_whose_release_phase_failed() {
     assert_eq!((release.version, release.slug, release.current), (4, Some(good.id), true));
 }
 
+#[tokio::test]
+async fn a_change_tries_the_only_code_again_whose_release_phase_failed() {
+    let store = home().await;
+    let app = store.app("one").await;
+    let slug = store.slug(&app, &[("web", "serve"), ("release", "migrate")]).await;
+    let (failing, _) = store.releases().deploy(app.id, slug.id, app.owner, "First", true, at(3)).await.unwrap();
+    store.releases().finish(failing.id, ReleaseEvent::PhaseFailed, at(4)).await.unwrap();
+    let set = changes(&[("DATABASE_URL", Some("postgres://"))]);
+    let (release, _) =
+        store.releases().with_config_change(app.id, &set, app.owner, "Set DATABASE_URL", true, at(5)).await.unwrap();
+    assert_eq!((release.slug, release.state, release.has_phase), (Some(slug.id), ReleaseState::Pending, true));
+}
+
 /// Two servers' worth of stores on one file: the lock is the database's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_changes_at_the_same_time_all_hold_and_versions_have_no_gaps() {
