@@ -10,9 +10,6 @@ use uuid::Uuid;
 use crate::{Caller, Platform, PlatformError, Resource};
 
 // What callers must be able to name of the nouns that hang on an app.
-pub use crate::collaborators::Member;
-pub use crate::features::{Feature, FeatureState};
-pub use store::FormationChange;
 
 /// How often a name is made up before we give in.
 const NAME_TRIES: usize = 16;

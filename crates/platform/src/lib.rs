@@ -62,12 +62,15 @@ pub use accounts::*;
 pub use apps::*;
 pub use builder::{Source as DeploySource, SourceOrigin};
 pub use builds::{BuildRequest, Builds, Deploying, NewDeploy, Outcome};
+pub use collaborators::Member;
 pub use dynos::{Dynos, RunRequest, RunStarted};
 pub use error::{PlatformError, Resource};
+pub use features::{Feature, FeatureState};
 pub use log_sessions::LogQuery;
 pub use reconcile::{RouteSender, Selection};
 pub use rendezvous::Rendezvous;
 pub use sources::{SOURCE_LIMIT_BYTES, SourceUrls};
+pub use store::FormationChange;
 pub use transcript::OutputStream;
 
 /// Who asks.
