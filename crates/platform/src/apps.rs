@@ -9,8 +9,6 @@ use uuid::Uuid;
 
 use crate::{Caller, Platform, PlatformError, Resource};
 
-// What callers must be able to name of the nouns that hang on an app.
-
 /// How often a name is made up before we give in.
 const NAME_TRIES: usize = 16;
 
