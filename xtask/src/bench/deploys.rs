@@ -10,7 +10,7 @@ const GOAL_S: f64 = 1.5;
 pub(super) fn measure(subject: &Subject, report: &mut Report) -> anyhow::Result<()> {
     let node = subject.app("bench-node", "node-hello")?;
     let first = subject.push_to_live(&node, "bench-node", "/", "Hello")?;
-    report.add("Push to live, Node with Express, first (Node and packages from the registry)", first, "s");
+    report.add("Push to live, Node with Express, first (packages from the registry)", first, "s");
     let server = node.read("server.js")?;
     let mut changed = Vec::new();
     for number in 0..CHANGES {
