@@ -14,7 +14,8 @@ pub(crate) fn terminal(stage: &Stage) -> anyhow::Result<()> {
     terminal.expect("42 on /dev/pts/")?;
     terminal.expect("with one")?;
     // The terminal's interrupt key reaches the program, and only it.
-    terminal.type_keys("sleep 1000\r")?;
+    terminal.type_keys("echo sle''eps; sleep 1000\r")?;
+    terminal.expect("sleeps")?;
     terminal.type_keys("\u{3}")?;
     terminal.expect("$ ")?;
     terminal.type_keys("exit\r")?;
