@@ -55,7 +55,7 @@ struct Level {
     at: Instant,
 }
 
-impl<K: Eq + Hash> Buckets<K> {
+impl<K: Eq + Hash + Clone> Buckets<K> {
     fn new(per_hour: u32) -> Self {
         Self { per_hour, levels: Mutex::default() }
     }
@@ -69,6 +69,12 @@ impl<K: Eq + Hash> Buckets<K> {
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
         if levels.len() >= MOST_BUCKETS && !levels.contains_key(&key) {
             levels.retain(|_, level| refilled(level) < full);
+            // Under attack with ever new keys: the one left alone for longest makes room.
+            if levels.len() >= MOST_BUCKETS
+                && let Some(oldest) = levels.iter().min_by_key(|(_, level)| level.at).map(|(key, _)| key.clone())
+            {
+                levels.remove(&oldest);
+            }
         }
         let level = levels.entry(key).or_insert(Level { left: full, at: now });
         let left = refilled(level);

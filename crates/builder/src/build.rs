@@ -170,7 +170,12 @@ impl Builder {
                 Ok(built)
             }
             Err(error) => {
-                blocking(move || scratch.delete()).await?;
+                if let Err(left) = blocking(move || scratch.delete()).await {
+                    tracing::warn!(
+                        error = chain(&left),
+                        "The disk of a failed build could not be removed; the next start does it"
+                    );
+                }
                 Err(error)
             }
         }

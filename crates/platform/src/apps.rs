@@ -7,6 +7,8 @@ use stack::Stack;
 use store::{CreateAppError, NewApp, RenameError};
 use uuid::Uuid;
 
+use crate::dynos::is_one_off;
+use crate::reconcile::STOP_GRACE;
 use crate::{Caller, Platform, PlatformError, Resource};
 
 /// How often a name is made up before we give in.
@@ -128,8 +130,16 @@ impl Apps<'_> {
         if !owns(caller, app) {
             return Err(PlatformError::Forbidden(format!("Only the owner of {} may destroy it.", app.name)));
         }
+        let dynos = self.platform.store.dynos().list(app.id).await?;
         if !self.platform.store.apps().destroy(app.id).await? {
             return Err(PlatformError::NotFound(Resource::App));
+        }
+        self.platform.ongoing.cancel_all(app.id);
+        // The formation's dynos are the reconciler's to stop, runs are not.
+        for run in dynos.iter().filter(|dyno| is_one_off(&dyno.name)) {
+            if let Err(error) = self.platform.runtime.stop(run.id, STOP_GRACE).await {
+                tracing::warn!(dyno.name = %run.name, %error, "Could not stop a run of a destroyed app");
+            }
         }
         tracing::info!(app.name = %app.name, app.id = %app.id, "Destroyed the app {}", app.name);
         self.platform.wake(app.id);

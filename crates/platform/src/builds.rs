@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use builder::{Source, SourceOrigin};
 use domain::account::Account;
-use domain::build::{Build, BuildState};
+use domain::build::{Build, BuildEvent, BuildState};
 use domain::buildpack::BuildpackRef;
 use domain::release::Release;
 use domain::{App, AppId, BuildId, WorkflowId};
@@ -70,18 +70,18 @@ pub enum Outcome {
 /// Deploys that go on, and whose turn it is within an app.
 #[derive(Default)]
 pub(crate) struct Ongoing {
-    cancel: Mutex<HashMap<BuildId, CancellationToken>>,
+    cancel: Mutex<HashMap<BuildId, (AppId, CancellationToken)>>,
     turns: Mutex<HashMap<AppId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Ongoing {
-    fn turn(&self, app: AppId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn turn(&self, app: AppId) -> Arc<tokio::sync::Mutex<()>> {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(app).or_default().clone()
     }
 
-    fn begin(&self, build: BuildId) -> CancellationToken {
+    fn begin(&self, app: AppId, build: BuildId) -> CancellationToken {
         let token = CancellationToken::new();
-        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).insert(build, token.clone());
+        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).insert(build, (app, token.clone()));
         token
     }
 
@@ -91,7 +91,13 @@ impl Ongoing {
 
     fn cancel(&self, build: BuildId) -> bool {
         let all = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&build).map(CancellationToken::cancel).is_some()
+        all.get(&build).map(|(_, token)| token.cancel()).is_some()
+    }
+
+    /// Stops all builds of an app.
+    pub(crate) fn cancel_all(&self, app: AppId) {
+        let all = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().filter(|(home, _)| *home == app).for_each(|(_, token)| token.cancel());
     }
 
     pub(crate) fn forget(&self, app: AppId) {
@@ -171,8 +177,8 @@ impl Builds<'_> {
         let build = platform.store.builds().create(new, platform.now()).await?;
         let id = TranscriptId { app: app.id, id: build.id.0 };
         let transcript = platform.transcripts.create(id, None).map_err(anyhow::Error::from)?;
-        let output = platform.signed_or_growing(id)?;
-        let cancel = platform.ongoing.begin(build.id);
+        let output = platform.growing(id)?;
+        let cancel = platform.ongoing.begin(app.id, build.id);
         platform.announce(app.id, &format!("Build started by user {}", account.email));
         let mut work = Work::new(source, origin, transcript, cancel.clone(), account.email.to_string());
         work.commit = version;
@@ -215,7 +221,7 @@ impl Builds<'_> {
 }
 
 impl Platform {
-    fn signed_or_growing(&self, id: TranscriptId) -> Result<OutputStream, PlatformError> {
+    fn growing(&self, id: TranscriptId) -> Result<OutputStream, PlatformError> {
         let stream = self.transcripts.follow(id).map_err(anyhow::Error::from)?;
         stream.ok_or(PlatformError::NotFound(Resource::Build))
     }
@@ -226,7 +232,10 @@ impl Platform {
             Ok(turn) => turn,
             Err(_) => {
                 work.transcript.line(" !     Another deploy of this app goes on; this one waits for its turn.");
-                turn.lock_owned().await
+                tokio::select! {
+                    turn = turn.lock_owned() => turn,
+                    () = work.cancel.cancelled() => return self.cancelled_in_the_queue(&context).await,
+                }
             }
         };
         let steps = deploy::workflow(self, Some(work.clone()));
@@ -243,6 +252,15 @@ impl Platform {
             },
             Err(failure) => self.deploy_failed(&context, &work.transcript, failure),
         }
+    }
+
+    async fn cancelled_in_the_queue(&self, context: &Context) -> Outcome {
+        self.announce(context.app, "Build cancelled");
+        let ended = self.store.builds().finish(context.build, BuildEvent::Failed, None, None, self.now()).await;
+        if let Err(error) = ended {
+            tracing::error!(build.id = %context.build, %error, "Could not note that a build was cancelled");
+        }
+        Outcome::Cancelled
     }
 
     fn deploy_failed(&self, context: &Context, transcript: &Transcript, failure: Failure<DeployError>) -> Outcome {

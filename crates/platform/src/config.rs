@@ -51,7 +51,7 @@ impl Config<'_> {
                 other => PlatformError::Internal(other.into()),
             })?;
         self.platform.announce(app.id, &format!("{description} by user {}", caller.account.email));
-        self.platform.released(app.id, &release, caller.account.email.as_str());
+        self.platform.released(app.id, &release, caller.account.email.as_str())?;
         Ok(vars)
     }
 }

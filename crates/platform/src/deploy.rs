@@ -34,13 +34,11 @@ pub(crate) struct Context {
     pub(crate) build: BuildId,
     slug: Option<SlugId>,
     release: Option<ReleaseId>,
-    /// Its release command has been run to its end.
-    phase_ended: bool,
 }
 
 impl Context {
     pub(crate) fn new(app: AppId, build: BuildId) -> Self {
-        Self { app, build, slug: None, release: None, phase_ended: false }
+        Self { app, build, slug: None, release: None }
     }
 }
 
@@ -139,7 +137,10 @@ impl Step<Context, DeployError> for BuildSlug {
         let (platform, work) = (&self.0.platform, self.0.work()?);
         let built = platform.run_build(context, work).await?;
         let detected: Vec<BuildpackRef> = built.detected.iter().filter_map(|name| name.parse().ok()).collect();
-        platform.store.buildpacks().remember_detected(context.app, &detected, platform.now()).await?;
+        if !detected.is_empty() {
+            platform.store.builds().set_buildpacks(context.build, &detected, platform.now()).await?;
+            platform.store.buildpacks().remember_detected(context.app, &detected, platform.now()).await?;
+        }
         *work.built.lock().await = Some(built);
         Ok(())
     }
@@ -227,8 +228,8 @@ impl Step<Context, DeployError> for RunPhase {
         let Some(release) = release.filter(|release| release.state == ReleaseState::Pending) else { return Ok(()) };
         work.transcript.line("Running release command...");
         work.transcript.line("");
-        let ended = platform.run_phase(&release, Some(&work.transcript)).await?;
-        context.phase_ended = true;
+        let transcript = platform.phase_transcript(&release, Some(&work.transcript))?;
+        let ended = platform.run_phase(&release, transcript).await?;
         let how = if ended.state == ReleaseState::Succeeded { "done" } else { "failed" };
         work.transcript.line("");
         work.transcript.line(&format!("Waiting for release.... {how}."));

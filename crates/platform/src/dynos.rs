@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::dyno::Dyno;
 use domain::{App, DynoId, DynoName, DynoSize, ProcessType};
-use runtime::{Stdio, TerminalSize};
+use runtime::{RuntimeError, Stdio, TerminalSize};
 use tokio::sync::oneshot;
 
 use crate::error::{PlatformError, Resource};
@@ -68,15 +68,26 @@ impl Dynos<'_> {
 
     async fn order(&self, app: &App, order: Order, selection: Selection) -> Result<(), PlatformError> {
         let dynos = self.list(app).await?;
-        if !matches!(selection, Selection::All) && !dynos.iter().any(|dyno| selection.includes(dyno)) {
-            return Err(PlatformError::NotFound(match selection {
-                Selection::Type(_) => Resource::Formation,
-                _ => Resource::Dyno,
-            }));
+        match &selection {
+            Selection::All => {}
+            // A type may have no dynos now.
+            Selection::Type(process_type) => {
+                let formation = self.platform.store.formation().list(app.id).await?;
+                let known = formation.iter().any(|row| row.process_type == *process_type);
+                if !known && !dynos.iter().any(|dyno| selection.includes(dyno)) {
+                    return Err(PlatformError::NotFound(Resource::Formation));
+                }
+            }
+            Selection::Name(_) | Selection::Id(_) => {
+                if !dynos.iter().any(|dyno| selection.includes(dyno)) {
+                    return Err(PlatformError::NotFound(Resource::Dyno));
+                }
+            }
         }
-        for one_off in dynos.iter().filter(|dyno| is_one_off(&dyno.name) && !matches!(selection, Selection::All)) {
-            if selection.includes(one_off) {
-                self.platform.runtime.stop(one_off.id, STOP_GRACE).await.map_err(anyhow::Error::from)?;
+        for dyno in dynos.iter().filter(|dyno| is_one_off(&dyno.name) && meant(&selection, dyno)) {
+            match self.platform.runtime.stop(dyno.id, STOP_GRACE).await {
+                Ok(()) | Err(RuntimeError::NoSuchDyno(_)) => {} // it ended by itself
+                Err(error) => return Err(anyhow::Error::from(error).into()),
             }
         }
         self.platform.reconciler.order(app.id, order, selection).await;
@@ -161,6 +172,16 @@ impl Dynos<'_> {
                 () = no_client => {}
             }
         });
+    }
+}
+
+/// Whether an order means this one-off: it was named, or its type is one that
+/// only one-offs have (`run`). `ps:restart web` leaves `run --type web` alone.
+fn meant(selection: &Selection, one_off: &Dyno) -> bool {
+    match selection {
+        Selection::All => false,
+        Selection::Type(process_type) => !process_type.is_scalable() && selection.includes(one_off),
+        Selection::Name(_) | Selection::Id(_) => selection.includes(one_off),
     }
 }
 

@@ -251,7 +251,7 @@ impl Platform {
 
     /// Removes the files of an app whose rows are gone.
     pub(crate) async fn remove_files_of(&self, app: AppId) {
-        self.ongoing.forget(app);
+        let turn = self.ongoing.turn(app).lock_owned().await;
         let repository = match tokio::fs::remove_dir_all(self.repository_path(app)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -264,6 +264,8 @@ impl Platform {
             tracing::warn!(app.id = %app, %error, "Could not remove the build cache of a destroyed app");
         }
         self.logs.remove(app);
+        drop(turn);
+        self.ongoing.forget(app);
     }
 
     pub fn accounts(self: &Arc<Self>) -> accounts::Accounts<'_> {

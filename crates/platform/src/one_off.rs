@@ -75,7 +75,9 @@ impl Platform {
         match self.runtime.start(spec).await {
             Ok(started) => {
                 self.log(app, &process, "State changed from starting to up");
-                self.store.dynos().set_state(id, DynoState::Up, self.now()).await?;
+                if let Err(error) = self.store.dynos().set_state(id, DynoState::Up, self.now()).await {
+                    tracing::error!(dyno.id = %id, %error, "Could not write a dyno's state");
+                }
                 let dyno = Dyno { state: DynoState::Up, ..dyno };
                 Ok(RunningOneOff { dyno, attachment: started.attachment, exit })
             }

@@ -1,15 +1,15 @@
 //! What a start does first: brings to an end what a crash left unfinished, and
 //! finds out which dynos still run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::DynoId;
 use domain::build::BuildEvent;
 use domain::dyno::Dyno;
 use domain::release::ReleaseEvent;
+use domain::{AppId, DynoId};
 use runtime::Existing;
-use workflow::Journal;
+use workflow::{Journal, Outcome};
 
 use crate::Platform;
 use crate::deploy;
@@ -25,7 +25,26 @@ impl Platform {
         self.builder.recover().await.map_err(anyhow::Error::from)?;
         self.recover_deploys().await?;
         self.end_what_no_one_runs().await?;
+        self.sweep_files().await?;
         self.recover_dynos().await
+    }
+
+    /// Removes the files of apps that were destroyed while no one was there to
+    /// remove them.
+    async fn sweep_files(self: &Arc<Self>) -> Result<(), PlatformError> {
+        let apps = self.store.apps().list_all().await?;
+        let known: HashSet<AppId> = apps.into_iter().map(|app| app.id).collect();
+        let mut gone = HashSet::new();
+        for folder in ["git", "transcripts", "logs", "cache/builds"] {
+            let Ok(entries) = std::fs::read_dir(self.settings.data_dir.join(folder)) else { continue };
+            let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+            let ids = names.filter_map(|name| name.split('.').next()?.parse::<AppId>().ok());
+            gone.extend(ids.filter(|id| !known.contains(id)));
+        }
+        for app in gone {
+            self.remove_files_of(app).await;
+        }
+        Ok(())
     }
 
     async fn recover_deploys(self: &Arc<Self>) -> Result<(), PlatformError> {
@@ -35,7 +54,12 @@ impl Platform {
                 tracing::error!(workflow.id = %record.id, "The journal holds a `{}`, which this version does not know", record.kind);
                 continue;
             }
-            steps.recover(&self.store, &record).await.map_err(anyhow::Error::from)?;
+            // Its build and release rows are ended below in any case.
+            if let Err(error) = steps.recover(&self.store, &record).await {
+                let error = crate::reconcile::error_chain(&error);
+                tracing::error!(workflow.id = %record.id, error, "An interrupted deploy could not be undone");
+                self.store.ended(record.id, Outcome::Undone).await.map_err(anyhow::Error::from)?;
+            }
         }
         Ok(())
     }
@@ -65,6 +89,10 @@ impl Platform {
             let adopted =
                 existing.remove(&row.id).and_then(|dyno| Label::parse(&dyno.label).map(|label| (dyno, label)));
             match adopted {
+                Some((dyno, _)) if !row.state.is_alive() => {
+                    self.forget_dyno(dyno.id).await?;
+                    self.store.dynos().remove(row.id).await?;
+                }
                 Some((dyno, label)) if label.kind == Kind::Formation => {
                     self.watch.enter(row.id, row.app, row.name.to_string(), None, ExitTo::Formation);
                     found.push((row, dyno));

@@ -70,9 +70,13 @@ impl Releases<'_> {
         description: Option<String>,
     ) -> Result<Release, PlatformError> {
         let slug = self.slug(app, &slug.to_string()).await?;
-        let config = self.platform.store.releases().current_config(app.id).await?;
         let description = description.unwrap_or_else(|| deploy_description(slug.commit.as_deref()));
-        self.platform.release(caller, app, Some(slug.id), &config, description).await
+        let has_phase = slug.process_types.contains_key(&ProcessType::release());
+        let (user, now) = (caller.account.id, self.platform.now());
+        let made = self.platform.store.releases().deploy(app.id, slug.id, user, &description, has_phase, now).await?;
+        self.platform.announce(app.id, &format!("{description} by user {}", caller.account.email));
+        self.platform.released(app.id, &made.0, caller.account.email.as_str())?;
+        Ok(made.0)
     }
 
     /// What the release command wrote, followed to its end; `None` if there is none.
@@ -134,34 +138,47 @@ impl Platform {
         let new = NewRelease { app: app.id, slug, config, user: caller.account.id, description, has_phase };
         let release = self.store.releases().create(new, self.now()).await?;
         self.announce(app.id, &format!("{} by user {}", release.description, caller.account.email));
-        self.released(app.id, &release, caller.account.email.as_str());
+        self.released(app.id, &release, caller.account.email.as_str())?;
         Ok(release)
     }
 
     /// To be called after a release was written: the formation follows, or its
-    /// release command runs first.
-    pub(crate) fn released(self: &Arc<Self>, app: AppId, release: &Release, email: &str) {
+    /// release command runs first, when no other deploy of the app goes on.
+    pub(crate) fn released(self: &Arc<Self>, app: AppId, release: &Release, email: &str) -> Result<(), PlatformError> {
         self.announce(app, &format!("Release v{} created by user {email}", release.version));
         if release.state == ReleaseState::Succeeded {
             self.reconciler.wake(app);
-            return;
+            return Ok(());
         }
+        // Before the release is shown: whoever sees it may follow its output.
+        let transcript = self.phase_transcript(release, None)?;
         let (platform, release) = (self.clone(), release.clone());
         self.background.spawn(async move {
-            if let Err(error) = platform.run_phase(&release, None).await {
+            let _turn = platform.ongoing.turn(app).lock_owned().await;
+            if let Err(error) = platform.run_phase(&release, transcript).await {
                 tracing::error!(release.id = %release.id, %error, "A release phase could not be brought to its end");
             }
         });
+        Ok(())
+    }
+
+    /// What the release command will write; `push` shows it as well.
+    pub(crate) fn phase_transcript(
+        &self,
+        release: &Release,
+        push: Option<&Arc<Transcript>>,
+    ) -> Result<Arc<Transcript>, PlatformError> {
+        let id = TranscriptId { app: release.app, id: release.id.0 };
+        Ok(self.transcripts.create(id, push.cloned()).map_err(anyhow::Error::from)?)
     }
 
     /// Runs the release command of a pending release and writes how it ended.
-    /// `push`: the transcript that also shows what the command writes.
     pub(crate) async fn run_phase(
         self: &Arc<Self>,
         release: &Release,
-        push: Option<&Arc<Transcript>>,
+        transcript: Arc<Transcript>,
     ) -> Result<Release, PlatformError> {
-        let passed = match self.release_command(release, push).await {
+        let passed = match self.release_command(release, transcript).await {
             Ok(passed) => passed,
             Err(error) => {
                 tracing::error!(release.id = %release.id, %error, "A release command could not be run");
@@ -182,15 +199,13 @@ impl Platform {
     async fn release_command(
         self: &Arc<Self>,
         release: &Release,
-        push: Option<&Arc<Transcript>>,
+        transcript: Arc<Transcript>,
     ) -> Result<bool, PlatformError> {
         let Some(app) = self.store.apps().by_id(release.app).await? else { return Ok(false) };
         let Some(launchable) = self.launchable(&app, release).await? else { return Ok(true) };
         let Some(command) = launchable.slug.process_types.get(&ProcessType::release()).cloned() else {
             return Ok(true);
         };
-        let id = TranscriptId { app: app.id, id: release.id.0 };
-        let transcript = self.transcripts.create(id, push.cloned()).map_err(anyhow::Error::from)?;
         let one_off = OneOff {
             process_type: ProcessType::release(),
             kind: Kind::ReleasePhase,

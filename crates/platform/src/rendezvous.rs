@@ -18,12 +18,14 @@ use tokio::time::timeout;
 
 /// A client must come within this time after the dyno was asked for.
 pub(crate) const CLIENT_WAIT: Duration = Duration::from_secs(60);
-/// No byte in either direction for this long ends the session (Heroku: 1 hour).
+/// No output for this long ends the session (Heroku: 1 hour).
 const IDLE: Duration = Duration::from_secs(3600);
 /// Long enough for the answer to arrive as a chunk of its own.
 const PAUSE_AFTER_ANSWER: Duration = Duration::from_millis(60);
 /// What the CLI sends for the end of its stdin.
 const END_OF_TRANSMISSION: u8 = 4;
+/// If nothing follows it for this long, it was the end.
+const END_SETTLES: Duration = Duration::from_millis(200);
 
 /// With `heroku run --exit-code` the CLI makes the command print this and its
 /// status at its end, and looks for it in the output.
@@ -144,16 +146,25 @@ where
     W: AsyncWrite + Unpin + ?Sized,
 {
     let mut buffer = vec![0; 16 * 1024];
+    let mut count = client.read(&mut buffer).await?;
     loop {
-        let count = client.read(&mut buffer).await?;
         let Some((last, before)) = buffer[..count].split_last() else { return Ok(InputEnd::HungUp) };
-        // A terminal's line discipline makes of this byte what it should be.
+        // A terminal's line discipline makes of this byte what it should be. In
+        // a pipe it is the end if nothing comes after it, else it is data.
         if !terminal && *last == END_OF_TRANSMISSION {
             input.write_all(before).await?;
-            return Ok(InputEnd::EndOfFile);
+            let mut next = vec![0; buffer.len()];
+            match timeout(END_SETTLES, client.read(&mut next)).await {
+                Err(_) | Ok(Ok(0)) => return Ok(InputEnd::EndOfFile),
+                Ok(more) => count = more?,
+            }
+            input.write_all(&[END_OF_TRANSMISSION]).await?;
+            buffer = next;
+            continue;
         }
         input.write_all(&buffer[..count]).await?;
         input.flush().await?;
+        count = client.read(&mut buffer).await?;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The data directory: one server at a time, and what clients on this machine
 //! read from it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -28,13 +29,34 @@ const FOLDERS: [(&str, u32); 8] = [
     ("transcripts", 0o700),
 ];
 
+/// Made first of all: a directory that holds it is one of ours.
+const LOCK: &str = "run/server.lock";
+
+fn is_ours(path: &Path) -> bool {
+    path.join(LOCK).is_file()
+}
+
+/// Folders of ours may be there without the lock: a first start that was cut off.
+fn holds_other_files(path: &Path) -> std::io::Result<bool> {
+    let of_ours = |name: &OsStr| name == "lost+found" || FOLDERS.iter().any(|(ours, _)| name == *ours);
+    for entry in fs::read_dir(path)? {
+        if !of_ours(&entry?.file_name()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl DataDir {
     /// Makes the directory if need be and locks it.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         fs::create_dir_all(path).with_context(|| format!("could not make the data directory {shown}"))?;
         let path = path.canonicalize().with_context(|| format!("could not find the data directory {shown}"))?;
-        // Dynos' processes pass through on their way to layers and homes, but list nothing.
+        if !is_ours(&path) && holds_other_files(&path)? {
+            bail!("{shown} holds other files: give --data-dir a new or empty directory, or one that Renga made");
+        }
+        // git's own user passes through on its way to repositories, but lists nothing.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711))
             .with_context(|| format!("could not set the permissions of {shown}; is it yours?"))?;
         for (name, mode) in FOLDERS {
@@ -46,11 +68,24 @@ impl DataDir {
                     .with_context(|| format!("could not make {}", dir.display()))?;
             }
         }
-        let lock = File::create(path.join("run/server.lock")).context("could not make the lock file")?;
+        Self::locked(path)
+    }
+
+    /// Locks the data directory of a server that has ended; makes and changes nothing.
+    pub(crate) fn existing(path: &Path) -> anyhow::Result<Self> {
+        let path = path.canonicalize().with_context(|| format!("there is no directory {}", path.display()))?;
+        if !is_ours(&path) {
+            bail!("{} is not a data directory of Renga", path.display());
+        }
+        Self::locked(path)
+    }
+
+    fn locked(path: PathBuf) -> anyhow::Result<Self> {
+        let lock = File::create(path.join(LOCK)).context("could not make the lock file")?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                bail!("another server runs on {shown}; stop it first, or choose another --data-dir")
+                bail!("another server runs on {}; stop it first, or choose another --data-dir", path.display())
             }
             Err(TryLockError::Error(error)) => Err(error).context("could not lock the data directory"),
         }

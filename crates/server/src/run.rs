@@ -34,6 +34,7 @@ pub(crate) fn server(args: ServerArgs) -> anyhow::Result<()> {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     rustls_provider()?;
+    raise_file_limit()?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start")?;
     tokio.block_on(serve(args))
 }
@@ -44,13 +45,23 @@ pub(crate) fn down(args: &DownArgs) -> anyhow::Result<()> {
         println!("There is nothing at {}.", args.data_dir.display());
         return Ok(());
     }
-    let data_dir = DataDir::open(&args.data_dir).context("stop the server before `renga down`")?;
+    let data_dir = DataDir::existing(&args.data_dir)?;
     let report = runtime_local::down(data_dir.path(), Duration::from_secs(args.grace_s))?;
     println!(
         "Stopped {} dynos; removed {} mounts, {} cgroups, {} links and {} firewall tables.",
         report.dynos, report.mounts, report.cgroups, report.links, report.nft_tables
     );
     Ok(())
+}
+
+/// A thousand descriptors, the usual soft limit, are few for a server of connections.
+fn raise_file_limit() -> anyhow::Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    const ENOUGH: u64 = 262_144;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("could not read the limit of open files")?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard.min(ENOUGH).max(soft), hard)
+        .context("could not raise the limit of open files")
 }
 
 fn rustls_provider() -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use domain::backoff::{CRASHES_FORGOTTEN_AFTER, crash_wait};
 use domain::dyno::{Dyno, DynoEvent};
 use domain::formation::Formation;
 use domain::plan::{Action, Observed, Wanted, WantedProcess, plan};
+use domain::release::Release;
 use domain::{App, AppId, DynoId, DynoName, DynoSize, DynoState, Hostname, ProcessType};
 use jiff::Timestamp;
 use runtime::{Existing, Exit};
@@ -19,20 +20,28 @@ use crate::Platform;
 use crate::dyno_events::ExitTo;
 use crate::error::PlatformError;
 use crate::label::Label;
-use crate::launch::Launchable;
+
+/// What is known of what is wanted.
+pub(super) enum Known {
+    /// Not read yet: nothing is started, stopped or routed on a guess.
+    Unread,
+    /// The app's rows are gone.
+    Gone,
+    App(Box<Intent>),
+}
 
 /// What the store says of the app.
 pub(super) struct Intent {
     pub(super) app: App,
     pub(super) domains: Vec<Hostname>,
     pub(super) formation: Vec<Formation>,
-    launchable: Option<Arc<Launchable>>,
+    /// The current release, if it has code.
+    release: Option<Release>,
 }
 
 pub(super) struct AppState {
     id: AppId,
-    /// `None`: not read yet, or the app is gone.
-    pub(super) intent: Option<Intent>,
+    known: Known,
     pub(super) dynos: BTreeMap<DynoId, Running>,
     crashes: BTreeMap<DynoName, Crashes>,
     /// To be ended once the route table that is without them is published.
@@ -64,7 +73,7 @@ struct Crashes {
 
 impl AppState {
     pub(super) fn new(id: AppId) -> Self {
-        Self { id, intent: None, dynos: BTreeMap::new(), crashes: BTreeMap::new(), to_end: Vec::new() }
+        Self { id, known: Known::Unread, dynos: BTreeMap::new(), crashes: BTreeMap::new(), to_end: Vec::new() }
     }
 
     pub(super) fn has(&self, dyno: DynoId) -> bool {
@@ -73,23 +82,25 @@ impl AppState {
 
     /// The app's rows are gone and none of its dynos is left.
     pub(super) fn is_gone(&self) -> bool {
-        self.intent.is_none() && self.dynos.is_empty()
+        matches!(self.known, Known::Gone) && self.dynos.is_empty()
+    }
+
+    /// Its rows have been read; until then its routes stay as they are.
+    pub(super) fn is_read(&self) -> bool {
+        !matches!(self.known, Known::Unread)
     }
 
     /// Reads the app's rows anew.
     pub(super) async fn refresh(&mut self, platform: &Arc<Platform>) -> Result<(), PlatformError> {
         let store = &platform.store;
         let Some(app) = store.apps().by_id(self.id).await? else {
-            self.intent = None;
+            self.known = Known::Gone;
             return Ok(());
         };
         let domains = store.domains().list(self.id).await?.into_iter().map(|domain| domain.hostname).collect();
         let formation = store.formation().list(self.id).await?;
-        let launchable = match store.releases().current(self.id).await? {
-            Some(release) => platform.launchable(&app, &release).await?.map(Arc::new),
-            None => None,
-        };
-        self.intent = Some(Intent { app, domains, formation, launchable });
+        let release = store.releases().current(self.id).await?.filter(|release| release.slug.is_some());
+        self.known = Known::App(Box::new(Intent { app, domains, formation, release }));
         Ok(())
     }
 
@@ -125,8 +136,12 @@ impl AppState {
         match message {
             Message::Order { order, selection, .. } => self.order(platform, order, &selection).await,
             Message::Started { dyno, address } => {
-                if let Some(running) = self.dynos.get_mut(&dyno) {
-                    running.address = Some(SocketAddr::new(address, running.port));
+                let Some(running) = self.dynos.get_mut(&dyno) else { return };
+                running.address = Some(SocketAddr::new(address, running.port));
+                // Stopped before it was there to be stopped.
+                if running.dyno.state == DynoState::Stopping {
+                    let (dyno, ended) = (running.dyno.clone(), running.ended.clone());
+                    self.to_end.push(ToEnd { dyno, drain: false, ended });
                 }
             }
             Message::Ready { dyno } => self.step(platform, dyno, DynoEvent::Ready).await,
@@ -151,8 +166,18 @@ impl AppState {
         started
     }
 
+    pub(super) fn intent(&self) -> Option<&Intent> {
+        match &self.known {
+            Known::App(intent) => Some(intent),
+            Known::Unread | Known::Gone => None,
+        }
+    }
+
     fn plan(&self, now: Timestamp) -> Vec<Action> {
-        let wanted = self.intent.as_ref().and_then(Intent::wanted);
+        if matches!(self.known, Known::Unread) {
+            return Vec::new();
+        }
+        let wanted = self.intent().and_then(Intent::wanted);
         let observed: Vec<Observed> = self.dynos.values().map(Running::observed).collect();
         let not_before = self.crashes.iter().map(|(name, crashes)| (name.clone(), crashes.not_before)).collect();
         plan(wanted.as_ref(), &observed, &not_before, now)
@@ -165,8 +190,8 @@ impl AppState {
         size: DynoSize,
         tasks: &mut JoinSet<()>,
     ) -> Option<DynoId> {
-        let intent = self.intent.as_ref()?;
-        let launchable = intent.launchable.clone()?;
+        let intent = self.intent()?;
+        let (app, release) = (intent.app.clone(), intent.release.clone()?);
         let command = intent.command(&name.process_type)?.to_owned();
         let now = platform.now();
         let id = DynoId(uuid::Uuid::new_v4());
@@ -175,8 +200,8 @@ impl AppState {
             app: self.id,
             name,
             command,
-            release: launchable.release.id,
-            release_version: launchable.release.version,
+            release: release.id,
+            release_version: release.version,
             size,
             state: DynoState::Starting,
             created_at: now,
@@ -190,7 +215,7 @@ impl AppState {
         platform.watch.enter(id, self.id, process.clone(), None, ExitTo::Formation);
         platform.log(self.id, &process, &format!("Starting process with command `{}`", dyno.command));
         let (port, ended) = (port_of(id), CancellationToken::new());
-        tasks.spawn(task::start(platform.clone(), launchable, dyno.clone(), port, ended.clone()));
+        tasks.spawn(task::start(platform.clone(), (app, release), dyno.clone(), port, ended.clone()));
         self.dynos.insert(id, Running { dyno, port, address: None, replace: false, ended });
         Some(id)
     }
@@ -337,13 +362,13 @@ impl AppState {
 
 impl Intent {
     fn wanted(&self) -> Option<Wanted> {
-        let launchable = self.launchable.as_ref()?;
+        let release = self.release.as_ref()?;
         let processes = self.formation.iter().map(|row| WantedProcess {
             process_type: row.process_type.clone(),
             quantity: row.quantity,
             size: row.size,
         });
-        Some(Wanted { release_version: launchable.release.version, processes: processes.collect() })
+        Some(Wanted { release_version: release.version, processes: processes.collect() })
     }
 
     fn command(&self, process_type: &ProcessType) -> Option<&str> {
@@ -351,7 +376,7 @@ impl Intent {
     }
 
     pub(super) fn has_code(&self) -> bool {
-        self.launchable.is_some()
+        self.release.is_some()
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::AppId;
 use domain::dyno::Dyno;
+use domain::release::Release;
+use domain::{App, AppId};
 use runtime::{Listening, RuntimeError, Stdio};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -14,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::Message;
 use crate::Platform;
 use crate::label::Kind;
-use crate::launch::{Launch, Launchable};
+use crate::launch::Launch;
 
 /// A web process must listen within this time (Heroku's R10).
 pub(crate) const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between SIGTERM and SIGKILL (Heroku's R12).
 pub(crate) const STOP_GRACE: Duration = Duration::from_secs(30);
+/// Between tries to reach the keeper.
+const STOP_RETRY: Duration = Duration::from_secs(1);
 /// A dyno off the router may finish its requests for this long before SIGTERM.
 const DRAIN_AT_MOST: Duration = Duration::from_secs(30);
 
@@ -27,11 +30,16 @@ const DRAIN_AT_MOST: Duration = Duration::from_secs(30);
 /// [`Message::BootTimeout`]; or [`Message::NotStarted`].
 pub(super) async fn start(
     platform: Arc<Platform>,
-    launchable: Arc<Launchable>,
+    (app, release): (App, Release),
     dyno: Dyno,
     port: u16,
     ended: CancellationToken,
 ) {
+    let launchable = match platform.launchable(&app, &release).await {
+        Ok(Some(launchable)) => launchable,
+        Ok(None) => return platform.reconciler.not_started(dyno.id, "the release has no code".to_owned()).await,
+        Err(error) => return platform.reconciler.not_started(dyno.id, error_chain(&error)).await,
+    };
     let spec = launchable.spec(&Launch {
         id: dyno.id,
         name: &dyno.name,
@@ -48,8 +56,7 @@ pub(super) async fn start(
             wait_until_ready(platform, dyno, port, ended).await;
         }
         Err(error) => {
-            let reason = error_chain(&error);
-            platform.reconciler.send(Message::NotStarted { dyno: dyno.id, reason }).await;
+            platform.reconciler.not_started(dyno.id, error_chain(&error)).await;
         }
     }
 }
@@ -91,9 +98,17 @@ pub(super) async fn stop(platform: Arc<Platform>, app: AppId, dyno: Dyno, drain:
     }
     let process = dyno.name.to_string();
     platform.log(app, &process, "Stopping all processes with SIGTERM");
-    if let Err(error) = platform.runtime.stop(dyno.id, STOP_GRACE).await {
-        tracing::warn!(dyno.id = %dyno.id, %error, "Could not stop a dyno");
-        return;
+    loop {
+        match platform.runtime.stop(dyno.id, STOP_GRACE).await {
+            Ok(()) => break,
+            // Ended already; or not there yet, and stopped again when it is.
+            Err(RuntimeError::NoSuchDyno(_)) => return,
+            Err(error) => tracing::warn!(dyno.id = %dyno.id, %error, "Could not stop a dyno; trying again"),
+        }
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = sleep(STOP_RETRY) => {}
+        }
     }
     tokio::select! {
         () = ended.cancelled() => {}

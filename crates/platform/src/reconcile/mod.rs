@@ -106,6 +106,10 @@ impl Reconciler {
         self.send(Message::Exited { dyno, exit }).await;
     }
 
+    async fn not_started(&self, dyno: DynoId, reason: String) {
+        self.send(Message::NotStarted { dyno, reason }).await;
+    }
+
     async fn send(&self, message: Message) {
         // The task is gone only when the server stops; its successor looks at everything anew.
         let _ = self.messages.send(message).await;
@@ -174,6 +178,7 @@ impl Worker {
                 for id in apps.iter().map(|app| app.id).chain(known).collect::<HashSet<_>>() {
                     self.look_at(id).await;
                 }
+                self.routes.completed();
             }
             Err(error) => tracing::error!(%error, "Could not list the apps; trying again next round"),
         }
@@ -226,6 +231,9 @@ impl Worker {
             self.routes.remove(id);
             let platform = self.platform.clone();
             self.tasks.spawn(async move { platform.remove_files_of(id).await });
+            return;
+        }
+        if !state.is_read() {
             return;
         }
         // Routes before anything is stopped: a dyno is asked to end only after

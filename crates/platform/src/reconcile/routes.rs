@@ -17,11 +17,13 @@ pub(super) struct Routes {
     base_domains: Vec<String>,
     apps: HashMap<AppId, AppRoute>,
     changed: bool,
+    /// All apps have been read: a table before that would call apps unknown.
+    complete: bool,
 }
 
 impl Routes {
     pub(super) fn new(sender: RouteSender, base_domains: Vec<String>) -> Self {
-        Self { sender, base_domains, apps: HashMap::new(), changed: true }
+        Self { sender, base_domains, apps: HashMap::new(), changed: true, complete: false }
     }
 
     pub(super) fn set(&mut self, app: AppId, route: Option<AppRoute>) {
@@ -37,10 +39,15 @@ impl Routes {
         self.changed |= self.apps.remove(&app).is_some();
     }
 
-    /// Hands the table to the router, if it is another than before; the first
-    /// one in any case, so that the server knows that its routes are there.
+    /// To be called once every app has been looked at. The first table is
+    /// published in any case, so that the server knows that its routes are there.
+    pub(super) fn completed(&mut self) {
+        self.complete = true;
+    }
+
+    /// Hands the table to the router, if it is complete and another than before.
     pub(super) fn publish(&mut self) {
-        if std::mem::take(&mut self.changed) {
+        if self.complete && std::mem::take(&mut self.changed) {
             let table = RouteTable::new(&self.base_domains, self.apps.values().cloned());
             self.sender.send_replace(Arc::new(table));
         }
@@ -50,7 +57,7 @@ impl Routes {
 impl AppState {
     /// What the router should do for this app now; `None` once the app is gone.
     pub(super) fn route(&self) -> Option<AppRoute> {
-        let intent = self.intent.as_ref()?;
+        let intent = self.intent()?;
         Some(AppRoute {
             app: intent.app.id,
             name: intent.app.name.clone(),
