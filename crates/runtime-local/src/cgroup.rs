@@ -289,14 +289,15 @@ fn make(dir: &Path) -> Result<(), CgroupError> {
 }
 
 /// Removes an empty group. A process that was reaped a moment ago may still
-/// count as in it, so a busy one is tried again for up to half a second.
+/// count as in it, so a busy one is tried again for up to ten
+/// seconds: a large dyno that was killed takes its time to go.
 pub(crate) fn remove(dir: &Path) -> Result<(), CgroupError> {
     let mut attempts = 0;
     loop {
         match fs::remove_dir(dir) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && attempts < 100 => {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && attempts < 2000 => {
                 attempts += 1;
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -61,6 +61,9 @@ impl Disks {
             let text = String::from_utf8_lossy(&output.stderr);
             return Err(io::Error::other(format!("mkfs.ext4: {}", text.trim())));
         }
-        std::fs::rename(unfinished, template)
+        // A template that a power cut left with holes would spoil every later start.
+        File::open(&unfinished)?.sync_all()?;
+        std::fs::rename(unfinished, template)?;
+        File::open(&self.dir)?.sync_all()
     }
 }

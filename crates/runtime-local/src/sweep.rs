@@ -37,8 +37,10 @@ pub(crate) fn sweep(paths: &Paths, cgroups: &Cgroups, known: &[Known]) -> io::Re
             // It is ours: it is in a group that bears a dyno's id. Gone already is fine.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        if !exists(&id) {
-            cgroups.remove(id).map_err(io::Error::other)?;
+        if !exists(&id)
+            && let Err(error) = cgroups.remove(id)
+        {
+            tracing::warn!(dyno.id = %id, %error, "A dead dyno's cgroup stays for now");
         }
     }
     for entry in fs::read_dir(paths.dynos())? {

@@ -172,7 +172,8 @@ fn limit_resources() -> Result<(), SetupError> {
     const LOCKED_BYTES: u64 = 8 * 1024 * 1024;
     const STACK_BYTES: u64 = 8 * 1024 * 1024;
     let limits = [
-        (Resource::RLIMIT_CORE, 0, 0),
+        // Not 0: a host that pipes cores to a handler of its own would still run it, as root.
+        (Resource::RLIMIT_CORE, 1, 1),
         (Resource::RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
         (Resource::RLIMIT_MEMLOCK, LOCKED_BYTES, LOCKED_BYTES),
         (Resource::RLIMIT_STACK, STACK_BYTES, libc::RLIM_INFINITY),

@@ -58,7 +58,7 @@ table inet {name} {{
     ct state established,related accept
     oifname \"{bridge}\" {refuse}
 {names}    ip daddr {network}/{PREFIX} {refuse}
-    ip daddr 169.254.0.0/16 {refuse}
+    ip daddr {{ 169.254.0.0/16, 168.63.129.16, 100.100.100.200, 224.0.0.0/4, 255.255.255.255 }} {refuse}
     ip6 daddr fe80::/10 {refuse}
     ip saddr != {network}/{PREFIX} drop
   }}

@@ -22,6 +22,9 @@ pub(crate) struct Subnet {
     pub(crate) network: Ipv4Addr,
 }
 
+/// Routes with at least so many bits keep their addresses from us.
+const NARROW: u32 = 12;
+
 impl Subnet {
     fn choice(number: u64) -> Self {
         let index = (number % u64::from(CHOICES)) as u32;
@@ -61,7 +64,7 @@ impl Subnet {
     }
 
     /// Whether a route (`/proc/net/route`) of another link than `ours` leads
-    /// into this subnet, the default route aside.
+    /// into this subnet, wide ones and the default route aside.
     fn overlaps(self, routes: &str, ours: &str) -> bool {
         routes.lines().skip(1).any(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
@@ -71,7 +74,8 @@ impl Subnet {
             let number = |text: &str| u32::from_str_radix(text, 16).map(u32::from_be).unwrap_or(0);
             let (to, mask) = (number(to), number(mask));
             let common = mask & (u32::MAX << (32 - PREFIX));
-            mask != 0 && *link != ours && (to ^ u32::from(self.network)) & common == 0
+            // A wider route (a private network's 10.0.0.0/8) loses against ours.
+            mask.leading_ones() >= NARROW && *link != ours && (to ^ u32::from(self.network)) & common == 0
         })
     }
 }
