@@ -36,9 +36,11 @@ async fn a_terminal_has_its_size_its_job_control_and_its_status() {
     assert!(rest.contains("got:hello"), "{rest}");
     assert_eq!(machine.until_exit(id).await.code(), 5);
 
-    let (id, started) = machine.start(attached("stty size; sleep 1000", Some(SIZE))).await;
+    // The shell passes over a Ctrl-C that comes while a child ends by itself, so wait until stty has.
+    let command = "stty size; echo ready; exec sleep 1000";
+    let (id, started) = machine.start(attached(command, Some(SIZE))).await;
     let mut attachment = started.attachment.unwrap();
-    read_until(&mut attachment, "43 132").await;
+    read_until(&mut attachment, "ready").await;
     attachment.input.write_all(b"\x03").await.unwrap();
     assert!(machine.until_exit(id).await.exit.is_some(), "the terminal turned Ctrl-C into a signal");
 }
