@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cgroup::{self, CgroupError, Cgroups};
+use crate::images::remove_tree;
 use crate::inventory::{keeper_pid, mounts_below};
 use crate::paths::Paths;
 use crate::sys::loops;
@@ -186,7 +187,7 @@ fn clear_dir(dir: &Path, which: impl Fn(&Path) -> bool) -> Result<(), DownError>
         other => other.map_err(|source| DownError::Remove { path: dir.to_owned(), source })?,
     };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| which(path)) {
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if path.is_dir() { remove_tree(&path) } else { fs::remove_file(&path) };
         removed.map_err(|source| DownError::Remove { path: path.clone(), source })?;
     }
     Ok(())

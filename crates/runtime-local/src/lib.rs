@@ -18,11 +18,14 @@
 //!
 //! What the machine must have: Linux 5.19 or later as root, cgroups (v1, v2 or
 //! both) with memory, pids and cpu, loop devices, squashfs, overlayfs, ext4,
-//! `nft` and `mkfs.ext4`. Two things are the operator's: a service manager
-//! must end the server's process only (systemd: `KillMode=process`, and no
-//! private mount namespace, since server and keeper share mounts), and where
-//! another tool drops forwarded packets (Docker sets the FORWARD policy to
-//! DROP) it must let the bridge `rg<instance>` pass.
+//! `nft` and `mkfs.ext4`. Before Linux 6.2 the users of a squashfs can't be
+//! mapped: there images are unpacked, by `unsquashfs`, instead of mounted, and
+//! the data directory must lie on ext4, xfs or btrfs, whose users can. Two
+//! things are the operator's: a service manager must end the server's process
+//! only (systemd: `KillMode=process`, and no private mount namespace, since
+//! server and keeper share mounts), and where another tool drops forwarded
+//! packets (Docker sets the FORWARD policy to DROP) it must let the bridge
+//! `rg<instance>` pass.
 
 mod attach;
 mod cgroup;

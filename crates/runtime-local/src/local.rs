@@ -45,12 +45,15 @@ pub struct Config {
     /// So many networks are held ready for the next dynos (0 is allowed: each
     /// start then waits a few milliseconds more).
     pub spare_networks: usize,
+    /// Unpack images even where the kernel can map the users of a mounted
+    /// squashfs: slower first starts, more disk, the same dynos.
+    pub unpack_images: bool,
 }
 
 impl Config {
-    /// With the usual number of spare networks.
+    /// With the usual number of spare networks; images are unpacked only if need be.
     pub fn new(data_dir: PathBuf, keeper_command: Vec<OsString>) -> Self {
-        Self { data_dir, keeper_command, spare_networks: 4 }
+        Self { data_dir, keeper_command, spare_networks: 4, unpack_images: false }
     }
 }
 
@@ -109,7 +112,7 @@ impl LocalRuntime {
         if !nix::unistd::geteuid().is_root() {
             return Err(OpenError::NotRoot);
         }
-        let Config { data_dir, keeper_command, spare_networks } = config;
+        let Config { data_dir, keeper_command, spare_networks, unpack_images } = config;
         let in_dir = |source| OpenError::DataDir { path: data_dir.clone(), source };
         fs::create_dir_all(&data_dir).map_err(in_dir)?;
         let paths = Paths::of(&data_dir).map_err(in_dir)?;
@@ -127,8 +130,7 @@ impl LocalRuntime {
         let known = list(&control).await.map_err(|error| OpenError::Keeper(error.to_string()))?;
         sweep(&paths, &cgroups, &known).map_err(OpenError::Sweep)?;
         let used: Vec<u16> = known.iter().map(|dyno| dyno.record.slot).collect();
-        let in_use = known.iter().flat_map(|dyno| dyno.record.images.iter().cloned());
-        let images = Images::open(paths.mounts(), in_use).map_err(OpenError::Sweep)?;
+        let images = Images::open(paths.mounts(), &known, unpack_images).map_err(OpenError::Sweep)?;
         let pool = Pool::open(&paths, network.subnet, &used, spare_networks).map_err(OpenError::Network)?;
         let held = known.into_iter().map(|dyno| (dyno.record.id, Held::of(dyno.record, dyno.pid))).collect();
         let stream = EventStream::connect(&paths).await.map_err(|error| OpenError::Keeper(error.to_string()))?;
@@ -206,7 +208,8 @@ impl LocalRuntime {
     }
 
     /// Makes all that a dyno needs on the host. Blocks for the odd
-    /// millisecond, longer for the first mount of an image.
+    /// millisecond, longer for the first mount of an image, or for seconds if
+    /// it is to be unpacked.
     fn prepare(&self, spec: &DynoSpec, slot: u16, address: Ipv4Addr) -> Result<Plan, StartError> {
         let mut images = Vec::new();
         let prepared = self.prepare_with(spec, slot, address, &mut images);

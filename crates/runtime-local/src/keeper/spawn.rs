@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::sys::wait::waitpid;
 use nix::unistd::pipe2;
 
 use super::connection::Connection;
@@ -66,28 +65,6 @@ pub(super) fn spawn(plan: &Plan, received: Received, userns: OwnedFd, filters: &
         Cloned::Child => container::enter(plan, handles, filters),
         Cloned::Parent { pid, pidfd } => Ok(Process::new(pid, pidfd, status, ours, received.lifeline)),
     }
-}
-
-/// A user namespace whose ids 0 to 65,535 are the host's from `first_id` on.
-pub(super) fn user_namespace(first_id: u32) -> io::Result<OwnedFd> {
-    use std::os::fd::AsRawFd;
-    let (wait, go) = pipe2(OFlag::O_CLOEXEC)?;
-    let pid = match clone(libc::CLONE_NEWUSER as u64, None)? {
-        Cloned::Child => {
-            // Lives until the other end is closed, which also a dying keeper does.
-            let waited = crate::sys::process::close_all_but(&[wait.as_raw_fd()])
-                .and_then(|()| Ok(nix::unistd::read(&wait, &mut [0])?));
-            crate::sys::process::exit_now(i32::from(waited.is_err()));
-        }
-        Cloned::Parent { pid, .. } => pid,
-    };
-    let map = format!("0 {first_id} 65536");
-    let made = std::fs::write(format!("/proc/{pid}/uid_map"), &map)
-        .and_then(|()| std::fs::write(format!("/proc/{pid}/gid_map"), &map))
-        .and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
-    drop(go);
-    waitpid(pid, None)?;
-    Ok(made?.into())
 }
 
 fn never_wait(fd: &impl AsFd) -> io::Result<()> {

@@ -1,10 +1,17 @@
 //! Making processes, and taking from them what they must not have.
 
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, pipe2};
 
 use super::check;
 use crate::wire::Status;
@@ -18,7 +25,8 @@ pub(crate) enum Cloned {
 /// cgroup of the v2 hierarchy.
 ///
 /// Only for a process with one thread: the child goes on with a copy of all
-/// its memory, and locks held by other threads would stay locked for ever.
+/// its memory, and locks held by other threads would stay locked for ever. A
+/// child that makes nothing but system calls takes none.
 #[expect(unsafe_code, reason = "clone3(2) has no wrapper")]
 pub(crate) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cloned> {
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -50,6 +58,36 @@ pub(crate) fn clone(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Cl
         }
         Ok(Cloned::Parent { pid: Pid::from_raw(pid as i32), pidfd: OwnedFd::from_raw_fd(pidfd) })
     }
+}
+
+/// A user namespace whose ids 0 to 65,535 are the host's from `first_id` on.
+/// A process with many threads may make one too.
+pub(crate) fn user_namespace(first_id: u32) -> io::Result<OwnedFd> {
+    let (wait, go) = pipe2(OFlag::O_CLOEXEC)?;
+    let pid = match clone(libc::CLONE_NEWUSER as u64, None)? {
+        Cloned::Child => {
+            drop(go);
+            // Lives until the other end is closed, which also a dying parent does.
+            while let Err(Errno::EINTR) = nix::unistd::read(&wait, &mut [0]) {}
+            exit_now(0);
+        }
+        Cloned::Parent { pid, .. } => pid,
+    };
+    let map = format!("0 {first_id} 65536");
+    let made = fs::write(format!("/proc/{pid}/uid_map"), &map)
+        .and_then(|()| fs::write(format!("/proc/{pid}/gid_map"), &map))
+        .and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
+    drop(go);
+    waitpid(pid, None)?;
+    Ok(made?.into())
+}
+
+/// Has a program killed once the thread that started it is gone, as it is
+/// after a crash.
+#[expect(unsafe_code, reason = "code between fork and exec needs a promise")]
+pub(crate) fn die_with_parent(command: &mut Command) {
+    // SAFETY: the closure is one system call: it takes no lock and no memory.
+    unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
 }
 
 /// `fork(2)`; `None` in the child. The same condition as for [`clone`].

@@ -67,7 +67,11 @@ async fn the_environment_is_the_dynos_own() {
 
 #[tokio::test]
 async fn shipped_files_can_be_changed_and_changes_are_thrown_away() {
-    let Some(mut machine) = Machine::new().await else { return };
+    let Some(machine) = Machine::new().await else { return };
+    shipped_files_are_changed(machine).await;
+}
+
+pub(crate) async fn shipped_files_are_changed(mut machine: Machine) {
     let lower = machine.layer("lower", &[("a.txt", "lower a\n"), ("dir/b.txt", "lower b\n")]);
     let upper = machine.layer("upper", &[("a.txt", "upper a\n")]);
     let change = "cat a.txt dir/b.txt; stat -c %U a.txt dir; echo new > a.txt; rm dir/b.txt; touch dir/c; \
@@ -116,7 +120,11 @@ async fn a_mount_is_made_where_it_is_asked_for_with_the_users_mapped() {
 
 #[tokio::test]
 async fn an_image_is_a_root_of_its_own_and_stays_as_it_is() {
-    let Some(mut machine) = Machine::new().await else { return };
+    let Some(machine) = Machine::new().await else { return };
+    an_image_is_the_root(machine).await;
+}
+
+pub(crate) async fn an_image_is_the_root(mut machine: Machine) {
     // The host's bash and a few more, with the libraries that they name.
     let tree = machine.data_dir().join("stack.tree");
     let programs = ["/usr/bin/bash", "/usr/bin/ls", "/usr/bin/cat", "/usr/bin/stat"];

@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Machine {
     pub(crate) dir: tempfile::TempDir,
+    /// For the servers to come.
+    pub(crate) unpack_images: bool,
     /// `None` while no server runs.
     server: Option<Server>,
     seen: HashMap<DynoId, Seen>,
@@ -80,11 +82,20 @@ fn nix_is_root() -> bool {
 impl Machine {
     /// `None` where dynos can't run.
     pub(crate) async fn new() -> Option<Self> {
+        Self::with(false).await
+    }
+
+    /// One whose images are unpacked instead of mounted.
+    pub(crate) async fn unpacking() -> Option<Self> {
+        Self::with(true).await
+    }
+
+    async fn with(unpack_images: bool) -> Option<Self> {
         if !is_root() {
             return None;
         }
         let dir = tempfile::Builder::new().prefix("renga-dynos-").tempdir().unwrap();
-        let mut machine = Self { dir, server: None, seen: HashMap::new() };
+        let mut machine = Self { dir, unpack_images, server: None, seen: HashMap::new() };
         machine.start_server().await;
         Some(machine)
     }
@@ -95,7 +106,7 @@ impl Machine {
 
     pub(crate) fn config(&self) -> Config {
         let keeper = vec![env!("CARGO_BIN_EXE_runtime-local-keeper").into(), self.data_dir().into()];
-        Config::new(self.data_dir().to_owned(), keeper)
+        Config { unpack_images: self.unpack_images, ..Config::new(self.data_dir().to_owned(), keeper) }
     }
 
     pub(crate) async fn start_server(&mut self) {

@@ -10,3 +10,4 @@ mod limits;
 mod machine;
 mod network;
 mod survival;
+mod unpacked;

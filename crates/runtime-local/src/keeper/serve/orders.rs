@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::{HANG_UP_GRACE, Keeper, Source};
 use crate::keeper::dyno::{Deadline, Dyno};
 use crate::keeper::spawn::{self, Received};
+use crate::sys::process::user_namespace;
 use crate::wire::{Answer, Order, Plan, Record, Refusal, RefusalKind, Reply, Request};
 
 impl Keeper {
@@ -84,7 +85,7 @@ impl Keeper {
         let userns = match self.user_namespaces.get(&record.slot) {
             Some(made) => made.try_clone()?,
             None => {
-                let made = spawn::user_namespace(plan.first_id)?;
+                let made = user_namespace(plan.first_id)?;
                 let copy = made.try_clone()?;
                 self.user_namespaces.insert(record.slot, made);
                 copy
