@@ -70,6 +70,8 @@ pub struct Owner {
     pub api_key: String,
 }
 
+const OWNER_FILE: &str = "keys/owner.json";
+
 /// A data directory that exists.
 #[derive(Debug, Clone)]
 pub struct DataDir {
@@ -101,7 +103,17 @@ impl DataDir {
 
     /// The owner's key: only the owner of the directory can read it.
     pub fn owner(&self) -> anyhow::Result<Owner> {
-        self.read("keys/owner.json", "the owner's account is made when a server first starts: renga server")
+        self.read(OWNER_FILE, "the owner's account is made when a server first starts: renga server")
+    }
+
+    /// The owner's key, or `None` for someone else on this machine, who may
+    /// not read it and logs in with an account of his own.
+    pub(crate) fn owner_if_allowed(&self) -> anyhow::Result<Option<Owner>> {
+        let is_denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+        if std::fs::File::open(self.path.join(OWNER_FILE)).is_err_and(is_denied) {
+            return Ok(None);
+        }
+        self.owner().map(Some)
     }
 
     /// The certificate of the server's own authority, in PEM.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::data_dir::{DataDir, Owner, ServerRecord};
+use crate::data_dir::{DataDir, ServerRecord};
 use crate::trust;
 
 /// Names and values, in the order they are printed.
@@ -19,12 +19,16 @@ pub(crate) fn of(data_dir: &DataDir) -> anyhow::Result<Variables> {
     if !server.is_running() {
         eprintln!("warning: the server of `{}` does not run now", data_dir.path().display());
     }
-    let owner = data_dir.owner()?;
+    let owner = data_dir.owner_if_allowed()?;
+    if owner.is_none() {
+        eprintln!("note: the owner's key is not yours to read; log in with your own account: heroku login -i");
+    }
     let inherited = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let node_bundle = trust::for_node(data_dir, inherited("NODE_EXTRA_CA_CERTS").as_deref())?;
     let git_bundle = trust::for_git(data_dir, inherited("GIT_SSL_CAINFO").as_deref())?;
 
-    let mut variables = platform(&server, &owner);
+    let mut variables = platform(&server);
+    variables.extend(owner.map(|owner| ("HEROKU_API_KEY".to_owned(), owner.api_key)));
     variables.push(("NODE_EXTRA_CA_CERTS".to_owned(), text(node_bundle.into_os_string())?));
     variables.push(("GIT_SSL_CAINFO".to_owned(), text(git_bundle.into_os_string())?));
     let program = std::env::current_exe().context("could not find the path of this program")?;
@@ -35,11 +39,10 @@ pub(crate) fn of(data_dir: &DataDir) -> anyhow::Result<Variables> {
 
 /// Every host that the CLI would otherwise call at the vendor's (and send the
 /// key to) is ours.
-fn platform(server: &ServerRecord, owner: &Owner) -> Variables {
+fn platform(server: &ServerRecord) -> Variables {
     let url = server.url.trim_end_matches('/');
     [
         ("HEROKU_HOST", url),
-        ("HEROKU_API_KEY", &owner.api_key),
         // A name alone: scheme and port are taken from HEROKU_HOST.
         ("HEROKU_DATA_HOST", server.hostname()),
         ("HEROKU_PARTICLEBOARD_URL", url),
@@ -130,11 +133,10 @@ mod tests {
 
     #[test]
     fn the_cli_calls_no_host_but_ours() {
-        let variables = platform(&server(), &Owner { email: "a@b.c".to_owned(), api_key: "KEY".to_owned() });
+        let variables = platform(&server());
         let value = |name: &str| variables.iter().find(|(known, _)| known == name).unwrap().1.as_str();
         assert_eq!(value("HEROKU_HOST"), "https://localhost:5000");
         assert_eq!(value("HEROKU_DATA_HOST"), "localhost");
-        assert_eq!(value("HEROKU_API_KEY"), "KEY");
         assert_eq!(value("DISABLE_TELEMETRY"), "true");
     }
 

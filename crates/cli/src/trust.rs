@@ -2,7 +2,7 @@
 //! environment named before. Node and git take one file each.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -46,12 +46,31 @@ fn write_bundle(data_dir: &DataDir, client: &str, other: Option<&Path>) -> anyho
         }
     };
     let bundle = bundle(&ours, &theirs);
-    let path = data_dir.tls().join(format!("bundle-{client}-{:016x}.pem", fingerprint(&bundle)));
-    if std::fs::read_to_string(&path).is_ok_and(|text| text == bundle) {
-        return Ok(path);
+    let name = format!("bundle-{client}-{:016x}.pem", fingerprint(&bundle));
+    match keep(&data_dir.tls().join(&name), &bundle) {
+        // Not the owner: it is kept for this user alone.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let folder = cache_dir().context("there is no home directory for the certificates' bundle")?;
+            let path = folder.join(&name);
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| keep(&path, &bundle))
+                .with_context(|| format!("could not write `{}`", path.display()))
+        }
+        kept => kept.with_context(|| format!("could not write the bundle {name}")),
     }
-    write_whole(&path, &bundle).with_context(|| format!("could not write `{}`", path.display()))?;
-    Ok(path)
+}
+
+/// Makes sure that the file holds this text.
+fn keep(path: &Path, bundle: &str) -> std::io::Result<PathBuf> {
+    if !std::fs::read_to_string(path).is_ok_and(|text| text == bundle) {
+        write_whole(path, bundle)?;
+    }
+    Ok(path.to_owned())
+}
+
+fn cache_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    Some(named.or_else(|| Some(std::env::home_dir()?.join(".cache")))?.join("renga"))
 }
 
 /// Our authority first, then each of the others that is not there yet.
