@@ -68,9 +68,9 @@ pub(super) async fn wait_until_ready(platform: Arc<Platform>, dyno: Dyno, port: 
         return;
     }
     let mut on_loopback_only = false;
-    let deadline = Instant::now() + BOOT_TIMEOUT;
+    let began = Instant::now();
+    let deadline = began + BOOT_TIMEOUT;
     let listens = timeout_at(deadline, async {
-        let mut pause = Duration::from_millis(4);
         loop {
             match platform.runtime.listening(dyno.id, port).await {
                 Ok(Listening::Yes) => return true,
@@ -80,7 +80,7 @@ pub(super) async fn wait_until_ready(platform: Arc<Platform>, dyno: Dyno, port: 
             }
             tokio::select! {
                 () = ended.cancelled() => return false,
-                () = sleep(pause) => pause = (pause * 3 / 2).min(Duration::from_millis(100)),
+                () = sleep(look_again_after(began.elapsed())) => {}
             }
         }
     });
@@ -89,6 +89,12 @@ pub(super) async fn wait_until_ready(platform: Arc<Platform>, dyno: Dyno, port: 
         Ok(false) => {} // it ended; its exit tells
         Err(_) => platform.reconciler.send(Message::BootTimeout { dyno: dyno.id, on_loopback_only }).await,
     }
+}
+
+/// A tenth of the time that it took so far: a quick start is seen at once, and
+/// a slow one costs little to watch (each look scans a table of the kernel's).
+fn look_again_after(elapsed: Duration) -> Duration {
+    (elapsed / 10).clamp(Duration::from_millis(4), Duration::from_secs(1))
 }
 
 /// Lets a dyno that is off the router finish, then ends it.
