@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::cgroup::{self, CgroupError, Cgroups};
 use crate::images::remove_tree;
-use crate::inventory::{keeper_pid, mounts_below};
+use crate::inventory::{keeper_pid, our_mounts};
 use crate::paths::Paths;
 use crate::sys::loops;
 use crate::wire::{Answer, Hello, Known, Order, PROTOCOL, Reply, Request, Role, json_frame, take_frame};
@@ -71,7 +71,7 @@ pub fn down(data_dir: &Path, grace: Duration) -> Result<DownReport, DownError> {
     report.nft_tables = usize::from(network::firewall_is_loaded(&paths));
     network::remove_all(&paths).map_err(DownError::Network)?;
 
-    for place in mounts_below(&paths.data_dir) {
+    for place in our_mounts(&paths) {
         nix::mount::umount2(&place, nix::mount::MntFlags::MNT_DETACH)
             .map_err(|errno| DownError::Unmount { path: place.clone(), source: errno.into() })?;
         report.mounts += 1;

@@ -46,7 +46,7 @@ pub fn inventory(data_dir: &Path) -> Inventory {
             + parents.iter().filter_map(|parent| fs::read_dir(parent).ok()).flatten().filter(is_dir).count()
     };
     Inventory {
-        mounts: mounts_below(&paths.data_dir).len(),
+        mounts: our_mounts(&paths).len(),
         cgroups: cgroups.as_ref().map_or(0, groups),
         namespaces: keeper.map_or(0, network_namespaces),
         links: network::links(&paths).len(),
@@ -79,6 +79,15 @@ fn network_namespaces(pid: i32) -> usize {
         .filter(|target| target.to_string_lossy().starts_with("net:["))
         .collect();
     distinct.len()
+}
+
+/// All mounts that the platform makes: in these folders of the data directory,
+/// dynos' images and disks and builds' disks. The data directory itself, or a
+/// folder such as `blobs`, may well be a volume of the operator's.
+pub(crate) fn our_mounts(paths: &Paths) -> Vec<PathBuf> {
+    let folders = [paths.mounts(), paths.dynos(), paths.data_dir.join("run"), paths.data_dir.join("builds")];
+    let below = |folder: &PathBuf| mounts_below(folder).into_iter().filter(|place| place != folder).collect::<Vec<_>>();
+    folders.iter().flat_map(below).collect()
 }
 
 /// Mounts at or below a directory, the deepest and latest first.

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use super::check::Check;
 
-/// Views of squashfs with user ids mapped (`mount_setattr`) came with 6.2.
-const OLDEST_KERNEL: (u32, u32) = (6, 2);
+/// Overlays on views with mapped user ids came with 5.19. (Such views of
+/// squashfs came with 6.2; before it images are unpacked once instead.)
+const OLDEST_KERNEL: (u32, u32) = (5, 19);
 
 pub(super) fn checks() -> Vec<Check> {
     let read = |path: &str| read_to_string(path).unwrap_or_default();
@@ -35,7 +36,7 @@ fn release(text: &str) -> Check {
     let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or_default());
     let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let (major, minor) = OLDEST_KERNEL;
-    let mend = format!("use Linux {major}.{minor} or later (Debian 12 has 6.1: take its backports kernel)");
+    let mend = format!("use Linux {major}.{minor} or later");
     let found = format!("Linux {text}, {}", std::env::consts::ARCH);
     Check::must("kernel.release", version >= OLDEST_KERNEL, found, mend)
 }
