@@ -146,9 +146,9 @@ mod tests {
     fn old_kernels_are_refused() {
         for (text, status) in [
             ("6.18.0-renga", Status::Ok),
-            ("6.2.0", Status::Ok),
+            ("5.19.0", Status::Ok),
             ("10.0.1", Status::Ok),
-            ("6.1.0-40-amd64", Status::Failure),
+            ("6.1.0-40-amd64", Status::Ok),
             ("5.15.0", Status::Failure),
             ("", Status::Failure),
         ] {
