@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
@@ -87,11 +88,20 @@ pub(super) fn dev_at(at: &Path, first_id: u32, shm_bytes: u64) -> Result<(), Set
     make_dir(&at.join("pts"), 0o755, first_id)?;
     make_dir(&at.join("shm"), 0o1777, first_id)?;
 
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    let options = format!("newinstance,ptmxmode=0666,mode=0620,gid={}", first_id + TTY_GROUP);
-    mount(Some("devpts"), &at.join("pts"), Some("devpts"), flags, Some(options.as_str())).step("mount /dev/pts")?;
+    devpts_at(&at.join("pts"), first_id + TTY_GROUP).step("mount /dev/pts")?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let options = format!("mode=1777,size={shm_bytes},uid={first_id},gid={first_id}");
     mount(Some("tmpfs"), &at.join("shm"), Some("tmpfs"), flags, Some(options.as_str())).step("mount /dev/shm")?;
     make_read_only(at).step("make /dev read-only")
+}
+
+fn devpts_at(at: &Path, group: u32) -> nix::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    let mount_with = |options: &str| mount(Some("devpts"), at, Some("devpts"), flags, Some(options));
+    let options = "newinstance,ptmxmode=0666,mode=0620";
+    match mount_with(&format!("{options},gid={group}")) {
+        // Older kernels take ids up to 2^31 only. Terminals then have the group of whoever opens them.
+        Err(Errno::EINVAL) => mount_with(options),
+        other => other,
+    }
 }
