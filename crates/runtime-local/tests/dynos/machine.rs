@@ -79,6 +79,14 @@ fn nix_is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
+/// Whether this kernel can map the users of a squashfs, so that images are
+/// mounted unless a test wants them unpacked.
+pub(crate) fn mounts_images() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap()) >= (6, 2)
+}
+
 impl Machine {
     /// `None` where dynos can't run.
     pub(crate) async fn new() -> Option<Self> {
