@@ -53,12 +53,12 @@ impl DataDir {
         let shown = path.display();
         fs::create_dir_all(path).with_context(|| format!("could not make the data directory {shown}"))?;
         let path = path.canonicalize().with_context(|| format!("could not find the data directory {shown}"))?;
-        if !is_ours(&path) && holds_other_files(&path)? {
-            bail!("{shown} holds other files: give --data-dir a new or empty directory, or one that Renga made");
+        // Others pass through to our CA and list nothing. A directory that others
+        // had before us (`/tmp`, by mistake) keeps the mode that it has.
+        if is_ours(&path) || !holds_other_files(&path)? {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o711))
+                .with_context(|| format!("could not set the permissions of {shown}; is it yours?"))?;
         }
-        // git's own user passes through on its way to repositories, but lists nothing.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o711))
-            .with_context(|| format!("could not set the permissions of {shown}; is it yours?"))?;
         for (name, mode) in FOLDERS {
             let dir = path.join(name);
             if !dir.is_dir() {
