@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -14,13 +15,16 @@ use tempfile::TempDir;
 
 use crate::{Process, Ran, command, environment, eventually, http};
 
+const LOG: &str = "server.log";
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
 
 /// Ends with all that it has on the machine when dropped.
 pub struct Server {
     program: PathBuf,
-    data_dir: TempDir,
+    /// Holds the data directory and, beside it, the server's log.
+    scratch: TempDir,
+    data_dir: PathBuf,
     port: u16,
     child: Option<Child>,
 }
@@ -28,10 +32,13 @@ pub struct Server {
 impl Server {
     /// Starts on an empty data directory and waits until it serves.
     pub fn start(program: &Path) -> anyhow::Result<Self> {
-        let data_dir = tempfile::Builder::new().prefix("renga-e2e-").tempdir()?;
+        // Dynos' users pass through it on their way to their files.
+        let passable = std::fs::Permissions::from_mode(0o711);
+        let scratch = tempfile::Builder::new().prefix("renga-e2e-").permissions(passable).tempdir()?;
+        let data_dir = scratch.path().join("data");
         // The port must be the same after a restart, so it is chosen here.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut server = Self { program: program.to_owned(), data_dir, port, child: None };
+        let mut server = Self { program: program.to_owned(), scratch, data_dir, port, child: None };
         server.start_again()?;
         Ok(server)
     }
@@ -42,25 +49,28 @@ impl Server {
         let child = Command::new(&self.program)
             .arg("server")
             .arg("--data-dir")
-            .arg(self.data_dir.path())
+            .arg(&self.data_dir)
             .args(["--listen", &self.address().to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
             .with_context(|| format!("could not start `{}`", self.program.display()))?;
-        self.child = Some(child);
-        let (address, log_file) = (self.address(), self.log_file());
-        let child = self.child.as_mut();
-        let mut ended = child.map(|child| move || child.try_wait());
+        let child = self.child.insert(child);
+        let (address, log_file) = (SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), self.scratch.path().join(LOG));
         eventually(START_PATIENCE, || {
-            if let Some(Ok(Some(status))) = ended.as_mut().map(|ended| ended()) {
-                bail!("the server ended with {status}: {}", std::fs::read_to_string(&log_file).unwrap_or_default());
+            if let Some(status) = child.try_wait()? {
+                return Ok(Err(status));
             }
             match http::get(address, "localhost", "/healthz")?.status {
-                200 => Ok(()),
+                200 => Ok(Ok(())),
                 status => bail!("/healthz answers {status}"),
             }
+        })?
+        .map_err(|status| {
+            self.child = None;
+            let said = std::fs::read_to_string(log_file).unwrap_or_default();
+            anyhow::anyhow!("the server ended with {status}; it said:\n{said}")
         })
     }
 
@@ -74,7 +84,7 @@ impl Server {
     }
 
     pub fn data_dir(&self) -> &Path {
-        self.data_dir.path()
+        &self.data_dir
     }
 
     pub fn program(&self) -> &Path {
@@ -132,7 +142,7 @@ impl Server {
     pub fn renga(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
         let mut words: Vec<OsString> = arguments.iter().map(Into::into).collect();
         words.push("--data-dir".into());
-        words.push(self.data_dir.path().into());
+        words.push(self.data_dir.clone().into());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let program = self.program.to_string_lossy();
         command::run(command::bounded(&program, &words, Path::new("/"), &[("PATH".into(), path)]))
@@ -141,18 +151,20 @@ impl Server {
     /// Variables of `base` and `renga env`.
     pub fn environment(&self, base: &[(OsString, OsString)]) -> anyhow::Result<Vec<(OsString, OsString)>> {
         let data_dir = OsStr::new("--data-dir");
-        environment(&[self.program.as_os_str(), OsStr::new("env"), data_dir, self.data_dir.path().as_os_str()], base)
+        environment(&[self.program.as_os_str(), OsStr::new("env"), data_dir, self.data_dir.as_os_str()], base)
     }
 
     fn log_file(&self) -> PathBuf {
-        self.data_dir.path().join("server.log")
+        self.scratch.path().join(LOG)
     }
 
     fn end(&mut self) -> anyhow::Result<()> {
         if self.child.is_some() {
             self.terminate()?;
         }
-        self.renga(&["down", "--grace-s", "2"])?.ok()?;
+        if self.data_dir.exists() {
+            self.renga(&["down", "--grace-s", "2"])?.ok()?;
+        }
         Ok(())
     }
 }
@@ -160,7 +172,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            eprintln!("the server of `{}` left something behind: {error:#}", self.data_dir.path().display());
+            eprintln!("the server of `{}` left something behind: {error:#}", self.data_dir.display());
         }
         if std::thread::panicking() {
             eprintln!("--- the server's log\n{}", self.log());
