@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::unistd::{chdir, pivot_root};
 
 /// Where things lie inside.
@@ -125,7 +126,9 @@ impl Root {
         if is_dir {
             fs::create_dir(&inside)?
         } else {
-            drop(File::create(&inside)?)
+            // Not by opening it: a child that another thread forks just then
+            // would hold the root open for writing, and sealing it would fail.
+            mknod(&inside, SFlag::S_IFREG, Mode::S_IRUSR, 0).step(format!("make {target}"))?;
         }
         let none = None::<&str>;
         let mounting = || format!("mount {}", source.display());
