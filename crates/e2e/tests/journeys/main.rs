@@ -12,6 +12,7 @@ mod apps;
 mod buildpacks;
 mod config;
 mod deploy;
+mod docs;
 mod domains;
 mod dynos;
 mod lifetime;
@@ -78,7 +79,22 @@ fn main() -> ExitCode {
             None
         }
     };
-    let trials = JOURNEYS.iter().map(|(name, journey)| {
+    let pages = match docs::pages() {
+        Ok(pages) => pages,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let pages = pages.into_iter().map(|page| {
+        let taken = stage.clone();
+        let trial = Trial::test(format!("docs: {} can be followed", page.name), move || match &taken {
+            Some(stage) => page.run(stage).map_err(|error| Failed::from(format!("{error:#}"))),
+            None => Ok(()),
+        });
+        trial.with_ignored_flag(stage.is_none())
+    });
+    let journeys = JOURNEYS.iter().map(|(name, journey)| {
         let taken = stage.clone();
         let trial = Trial::test(*name, move || match &taken {
             Some(stage) => journey(stage).map_err(|error| Failed::from(format!("{error:#}"))),
@@ -86,7 +102,7 @@ fn main() -> ExitCode {
         });
         trial.with_ignored_flag(stage.is_none())
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let conclusion = libtest_mimic::run(&arguments, journeys.chain(pages).collect());
     if conclusion.has_failed()
         && let Some(stage) = &stage
     {

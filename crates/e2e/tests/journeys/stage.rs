@@ -1,5 +1,6 @@
 //! What journeys share: the binary, the tools, one server.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -60,6 +61,11 @@ impl Stage {
     pub(crate) fn stranger(&self) -> anyhow::Result<Person> {
         let server = self.server()?;
         Person::stranger(&server, &self.tools)
+    }
+
+    /// A `PATH` on which the official CLI, its Node and git lie.
+    pub(crate) fn path(&self) -> &OsStr {
+        self.tools.path()
     }
 
     /// What the shared server said, for when a journey has failed.
