@@ -2,16 +2,62 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use domain::DynoId;
-use runtime::{Attachment, DynoSpec, Exit, Runtime};
+use runtime::{Attachment, DynoSpec, Exit, Limits, Mount, RootFs, Runtime, StackRoot, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::BuildLimits;
+use crate::driver;
 use crate::error::Platform;
 use crate::output::Output;
+use crate::request::BuildRequest;
+use crate::scratch::Scratch;
+
+/// The label of a build dyno: JSON, as the platform's labels are.
+const LABEL_START: &str = r#"{"build":""#;
+
+/// Whether a dyno's label ([`runtime::Existing::label`]) is that of a build.
+pub(crate) fn is_build(label: &str) -> bool {
+    label.starts_with(LABEL_START)
+}
+
+/// A dyno that runs the driver, with the build's disk as its `/tmp`.
+pub(crate) fn spec(
+    request: &BuildRequest,
+    stack: StackRoot,
+    scratch: &Scratch,
+    env: Vec<(String, String)>,
+    limits: &BuildLimits,
+) -> DynoSpec {
+    let build = request.build.to_string();
+    let script = format!("{}/{}", driver::FOLDER, driver::SCRIPT_NAME);
+    DynoSpec {
+        id: DynoId(uuid::Uuid::now_v7()),
+        app: request.app,
+        hostname: format!("build-{}", &build[..8]),
+        root: RootFs { stack, layers: Vec::new() },
+        command: ["bash", "--noprofile", "--norc", &script, driver::FOLDER].map(str::to_owned).to_vec(),
+        env,
+        cwd: PathBuf::from("/app"),
+        mounts: vec![
+            Mount { source: scratch.root(), target: PathBuf::from("/tmp"), read_only: false },
+            Mount { source: scratch.read_only_folder(), target: PathBuf::from(driver::FOLDER), read_only: true },
+        ],
+        limits: Limits {
+            memory_bytes: limits.memory_bytes,
+            processes: limits.processes,
+            cpu_share: limits.cpu_share,
+            cpu_millis: None,
+            disk_bytes: limits.disk_bytes.min(1024 * 1024 * 1024),
+        },
+        stdio: Stdio::Attached { terminal: None },
+        label: format!("{LABEL_START}{build}\"}}"),
+    }
+}
 
 /// How the dyno's work came to an end.
 #[derive(Debug)]
@@ -30,7 +76,7 @@ pub(crate) async fn run(
     spec: DynoSpec,
     source: Box<dyn AsyncRead + Send + Unpin>,
     output: &mut Output,
-    time: Duration,
+    until: Instant,
     cancel: &CancellationToken,
 ) -> Result<Ended, Platform> {
     let id = spec.id;
@@ -39,7 +85,7 @@ pub(crate) async fn run(
         Some(attachment) => {
             tokio::select! {
                 ended = follow(runtime, id, attachment, source, output) => ended,
-                () = tokio::time::sleep(time) => Ok(Ended::TimedOut),
+                () = tokio::time::sleep_until(until.into()) => Ok(Ended::TimedOut),
                 () = cancel.cancelled() => Ok(Ended::Cancelled),
             }
         }

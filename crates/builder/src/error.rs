@@ -36,6 +36,8 @@ pub enum Rejection {
     DiskFull,
     #[error("the slug is too large")]
     TooLarge,
+    #[error("the Procfile is too large")]
+    Procfile,
     #[error("the stack {0} does not exist")]
     NoSuchStack(String),
     /// The dyno ended in no known way; code that ran in it may have killed it.

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::Digest;
-use images::{Blob, BlobStore, FingerprintError, LAYER_MEDIA_TYPE, Layer, TreeLimit};
+use images::{Blob, BlobStore, FingerprintError, LAYER_MEDIA_TYPE, Layer, PackError, PackLimit, Stop, TreeLimit};
 
 use crate::error::{Platform, io_error};
 use crate::harvest::is_plain_folder;
@@ -22,12 +22,34 @@ const PROCESSORS: u32 = 2;
 pub(crate) enum LayersError {
     /// The build left more than may be packed, or what can't be read.
     Tree(FingerprintError),
+    /// All layers together, packed.
+    SlugTooLarge,
+    Stopped,
     Platform(Platform),
 }
 
-impl<E: Into<Platform>> From<E> for LayersError {
-    fn from(error: E) -> Self {
-        Self::Platform(error.into())
+impl From<Platform> for LayersError {
+    fn from(error: Platform) -> Self {
+        Self::Platform(error)
+    }
+}
+
+impl From<FingerprintError> for LayersError {
+    fn from(error: FingerprintError) -> Self {
+        match error {
+            FingerprintError::Stopped => Self::Stopped,
+            error => Self::Tree(error),
+        }
+    }
+}
+
+impl From<PackError> for LayersError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Stopped => Self::Stopped,
+            PackError::TooLarge { .. } => Self::SlugTooLarge,
+            error => Self::Platform(error.into()),
+        }
     }
 }
 
@@ -55,6 +77,9 @@ pub(crate) struct Packing<'a> {
     pub(crate) disk: &'a Path,
     pub(crate) build_folder: &'a str,
     pub(crate) limit: TreeLimit,
+    /// All layers together may have this size, packed.
+    pub(crate) slug_bytes: u64,
+    pub(crate) stop: Stop<'a>,
 }
 
 impl Packing<'_> {
@@ -63,7 +88,7 @@ impl Packing<'_> {
     pub(crate) fn layers(&self, declared: &[PathBuf]) -> Result<Vec<Layer>, LayersError> {
         let stage = self.stage()?;
         let build = self.disk.join(self.build_folder);
-        let mut layers = Vec::new();
+        let mut layers: Vec<Layer> = Vec::new();
         for (index, path) in declared.iter().enumerate() {
             let inside = Path::new(self.build_folder).join(path);
             let is_there = is_plain_folder(self.disk, &inside).map_err(|source| io_error("look at", &build, source))?;
@@ -75,13 +100,13 @@ impl Packing<'_> {
             let parent = target.parent().unwrap_or(&tree);
             fs::create_dir_all(parent).map_err(|source| io_error("make", parent, source))?;
             fs::rename(build.join(path), &target).map_err(|source| io_error("move", &target, source))?;
-            layers.push(self.layer(&tree, Path::new("app").join(path))?);
+            layers.push(self.layer(&tree, Path::new("app").join(path), &layers)?);
         }
         let tree = stage.join("app");
         fs::create_dir(&tree).map_err(|source| io_error("make", &tree, source))?;
         let target = tree.join("app");
         fs::rename(&build, &target).map_err(|source| io_error("move", &target, source))?;
-        layers.push(self.layer(&tree, PathBuf::from("app"))?);
+        layers.push(self.layer(&tree, PathBuf::from("app"), &layers)?);
         Ok(layers)
     }
 
@@ -93,19 +118,26 @@ impl Packing<'_> {
         Ok(path)
     }
 
-    fn layer(&self, tree: &Path, path: PathBuf) -> Result<Layer, LayersError> {
-        let content = images::fingerprint(tree, self.limit).map_err(LayersError::Tree)?;
+    /// `beneath`: the layers that the slug has already.
+    fn layer(&self, tree: &Path, path: PathBuf, beneath: &[Layer]) -> Result<Layer, LayersError> {
+        let content = images::fingerprint(tree, self.limit, self.stop)?;
+        let used_bytes: u64 = beneath.iter().map(|layer| layer.size_bytes).sum();
+        let left_bytes = self.slug_bytes.saturating_sub(used_bytes);
         let blob = match self.known(content.digest) {
             Some(blob) => blob,
             None => {
                 // The time of packing, and not a fixed one: web servers tell by
                 // it whether a file that a browser has is still the same.
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-                let blob = images::pack(self.blobs, tree, u32::try_from(now).unwrap_or(u32::MAX), PROCESSORS)?;
+                let limit = PackLimit { size_bytes: left_bytes, stop: self.stop };
+                let blob = images::pack(self.blobs, tree, u32::try_from(now).unwrap_or(u32::MAX), PROCESSORS, limit)?;
                 self.remember(content.digest, blob)?;
                 blob
             }
         };
+        if blob.size_bytes > left_bytes {
+            return Err(LayersError::SlugTooLarge);
+        }
         Ok(Layer {
             digest: blob.digest,
             size_bytes: blob.size_bytes,
@@ -158,11 +190,19 @@ mod tests {
         let blobs = BlobStore::open(folder.path().join("blobs")).unwrap();
         let index = folder.path().join("index");
         fs::create_dir(&index).unwrap();
-        let limit = TreeLimit { size_bytes: 1 << 20, entries: 1000 };
+        let (limit, slug_bytes) = (TreeLimit { size_bytes: 1 << 20, entries: 1000 }, 1 << 20);
         let packed = |name: &str, app: &str| {
             let disk = folder.path().join(name);
             build(&disk, app);
-            let packing = Packing { blobs: &blobs, index: &index, disk: &disk, build_folder: "build", limit };
+            let packing = Packing {
+                blobs: &blobs,
+                index: &index,
+                disk: &disk,
+                build_folder: "build",
+                limit,
+                slug_bytes,
+                stop: &|| false,
+            };
             match packing.layers(&["node_modules".into(), "vendor".into(), "absent".into()]) {
                 Ok(layers) => Some(layers),
                 Err(LayersError::Platform(Platform::Pack(images::PackError::Start(_)))) => {
@@ -187,8 +227,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = BlobStore::open(folder.path().join("blobs")).unwrap();
         let disk = folder.path().join("disk");
-        let limit = TreeLimit { size_bytes: 1, entries: 1 };
-        let packing = Packing { blobs: &blobs, index: folder.path(), disk: &disk, build_folder: "build", limit };
+        let (limit, slug_bytes) = (TreeLimit { size_bytes: 1, entries: 1 }, 1);
+        let packing = Packing {
+            blobs: &blobs,
+            index: folder.path(),
+            disk: &disk,
+            build_folder: "build",
+            limit,
+            slug_bytes,
+            stop: &|| false,
+        };
         let content = blobs.put_bytes(b"content").unwrap().digest;
         let blob = blobs.put_bytes(b"packed").unwrap();
         packing.remember(content, blob).unwrap();

@@ -9,6 +9,7 @@
 //! What a build prints follows Heroku line by line where tools match it.
 
 mod build;
+mod builder;
 mod buildpacks;
 mod cache;
 mod config;
@@ -22,15 +23,17 @@ mod harvest;
 mod layers;
 mod output;
 mod plan;
+mod preparation;
 mod procfile;
 mod release_yaml;
 mod request;
 mod scratch;
+mod slug;
 mod source;
 mod timings;
 mod verdict;
 
-pub use build::Builder;
+pub use builder::Builder;
 pub use buildpacks::built_in_names;
 pub use config::{BuildLimits, BuilderConfig};
 pub use environment::{DEFAULT_BUILD_ENV, operator_environment};

@@ -1,13 +1,15 @@
 //! How a build is judged: by its dyno's end, by what the driver reported, and
-//! by the size of the slug.
+//! by how the packing went.
 
 use images::Image;
 use runtime::ExitStatus;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::BuildLimits;
 use crate::dyno::Ended;
 use crate::error::{BuildError, Rejection};
 use crate::events::{Events, Failure};
+use crate::layers::LayersError;
 use crate::output::{self, Output};
 use crate::scratch::Scratch;
 
@@ -20,16 +22,11 @@ pub(crate) async fn judge(
     scratch: &Scratch,
     output: &mut Output,
 ) -> Result<(), BuildError> {
-    let name = events.current_name().unwrap_or("your").to_owned();
+    let name = name_of(events);
     let exit = match ended {
         Ended::Exited(exit) => exit,
         Ended::Cancelled => return Err(BuildError::Cancelled),
-        Ended::TimedOut => {
-            let minutes = limits.time.as_secs().div_ceil(60);
-            output.problem(&format!("Timed out compiling {name} app ({minutes} minutes)")).await;
-            output.push_failed().await;
-            return Err(BuildError::Rejected(Rejection::TimedOut));
-        }
+        Ended::TimedOut => return Err(timed_out(events, limits, output).await),
         Ended::SourceBroken(error) => {
             tracing::warn!(%error, "The sender of a build's source failed");
             output.problem("The source ended in the middle.").await;
@@ -79,15 +76,47 @@ pub(crate) async fn judge(
     Err(BuildError::Rejected(rejection))
 }
 
-pub(crate) async fn check_size(image: &Image, limits: &BuildLimits, output: &mut Output) -> Result<(), BuildError> {
-    let size = output::size(image.size_bytes());
-    if image.size_bytes() > limits.slug_bytes {
-        let most = output::size(limits.slug_bytes).replace(".0M", "M");
-        output.problem(&format!("Compiled slug size: {size} is too large (max is {most}).")).await;
-        output.problem("See: http://devcenter.heroku.com/articles/slug-size").await;
-        output.push_failed().await;
-        return Err(BuildError::Rejected(Rejection::TooLarge));
+/// Says why a build that went well can't become an image.
+pub(crate) async fn not_packed(
+    failed: LayersError,
+    events: &Events,
+    limits: &BuildLimits,
+    cancel: &CancellationToken,
+    output: &mut Output,
+) -> BuildError {
+    match failed {
+        LayersError::Platform(error) => BuildError::Platform(error),
+        LayersError::Stopped if cancel.is_cancelled() => BuildError::Cancelled,
+        LayersError::Stopped => timed_out(events, limits, output).await,
+        LayersError::SlugTooLarge => {
+            let most = output::size(limits.slug_bytes).replace(".0M", "M");
+            let text = format!("Compiled slug size: more than {most} is too large (max is {most}).");
+            output.problem(&text).await;
+            output.problem("See: http://devcenter.heroku.com/articles/slug-size").await;
+            output.push_failed().await;
+            BuildError::Rejected(Rejection::TooLarge)
+        }
+        LayersError::Tree(error) => {
+            output.problem(&format!("The app can't be packed: {error}")).await;
+            output.push_failed().await;
+            BuildError::Rejected(Rejection::TooLarge)
+        }
     }
+}
+
+async fn timed_out(events: &Events, limits: &BuildLimits, output: &mut Output) -> BuildError {
+    let minutes = limits.time.as_secs().div_ceil(60);
+    output.problem(&format!("Timed out compiling {} app ({minutes} minutes)", name_of(events))).await;
+    output.push_failed().await;
+    BuildError::Rejected(Rejection::TimedOut)
+}
+
+fn name_of(events: &Events) -> &str {
+    events.current_name().unwrap_or("your")
+}
+
+pub(crate) async fn show_size(image: &Image, limits: &BuildLimits, output: &mut Output) {
+    let size = output::size(image.size_bytes());
     output.line(&format!("       Done: {size}")).await;
     if image.size_bytes() > limits.slug_warn_bytes {
         let soft = limits.slug_warn_bytes / (1024 * 1024);
@@ -95,5 +124,4 @@ pub(crate) async fn check_size(image: &Image, limits: &BuildLimits, output: &mut
             format!("Warning: Your slug size ({size}) exceeds our soft limit ({soft} MB) which may affect boot time.");
         output.problem(&text).await;
     }
-    Ok(())
 }

@@ -30,18 +30,24 @@ pub struct TreeLimit {
     pub entries: u64,
 }
 
+/// Asked again and again while reading: once it says true the reading is given up.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 #[derive(Debug, thiserror::Error)]
 pub enum FingerprintError {
     #[error("the folder holds more than {} bytes or {} entries", .0.size_bytes, .0.entries)]
     TooLarge(TreeLimit),
+    #[error("the reading was stopped")]
+    Stopped,
     #[error("could not read `{}`", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
 /// Of what lies in `folder`; the folder's own permissions count, its name and
 /// place do not. Symbolic links are never followed, special files never opened.
-pub fn fingerprint(folder: &Path, limit: TreeLimit) -> Result<Fingerprint, FingerprintError> {
-    let mut walk = Walk { limit, hash: Context::new(&SHA256), size_bytes: 0, entries: 0, buffer: vec![0; 256 * 1024] };
+pub fn fingerprint(folder: &Path, limit: TreeLimit, stop: Stop<'_>) -> Result<Fingerprint, FingerprintError> {
+    let mut walk =
+        Walk { limit, stop, hash: Context::new(&SHA256), size_bytes: 0, entries: 0, buffer: vec![0; 256 * 1024] };
     walk.hash.update(b"renga tree 1\n");
     // Folders still to read, with their path inside `folder`. Not recursion:
     // strangers may nest folders deeper than a stack is tall.
@@ -64,17 +70,19 @@ pub fn fingerprint(folder: &Path, limit: TreeLimit) -> Result<Fingerprint, Finge
     Ok(Fingerprint { digest: finish(walk.hash), size_bytes: walk.size_bytes, entries: walk.entries })
 }
 
-struct Walk {
+struct Walk<'a> {
     limit: TreeLimit,
+    stop: Stop<'a>,
     hash: Context,
     size_bytes: u64,
     entries: u64,
     buffer: Vec<u8>,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// Whether it is a folder.
     fn entry(&mut self, path: &Path, inside: &Path) -> Result<bool, FingerprintError> {
+        self.go_on()?;
         let metadata = fs::symlink_metadata(path).map_err(|source| io_error(path, source))?;
         let (kind, mode) = (metadata.file_type(), metadata.mode() & 0o7777);
         if kind.is_dir() {
@@ -92,6 +100,10 @@ impl Walk {
             self.hash.update(&metadata.rdev().to_le_bytes());
         }
         Ok(kind.is_dir())
+    }
+
+    fn go_on(&self) -> Result<(), FingerprintError> {
+        if (self.stop)() { Err(FingerprintError::Stopped) } else { Ok(()) }
     }
 
     fn note(&mut self, kind: u8, inside: &Path, mode: u32) {
@@ -126,6 +138,7 @@ impl Walk {
                 return Ok(());
             }
             self.hash.update(&self.buffer[..read]);
+            self.go_on()?;
         }
     }
 }
@@ -151,6 +164,7 @@ mod tests {
     use super::*;
 
     const ROOMY: TreeLimit = TreeLimit { size_bytes: 1 << 20, entries: 1000 };
+    const GO_ON: Stop<'_> = &|| false;
 
     fn tree() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -161,7 +175,7 @@ mod tests {
     }
 
     fn of(folder: &tempfile::TempDir) -> Digest {
-        fingerprint(folder.path(), ROOMY).unwrap().digest
+        fingerprint(folder.path(), ROOMY, GO_ON).unwrap().digest
     }
 
     #[test]
@@ -170,7 +184,7 @@ mod tests {
         let past = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
         File::options().write(true).open(other.path().join("sub/file")).unwrap().set_times(past).unwrap();
         assert_eq!(of(&one), of(&other));
-        let all = fingerprint(one.path(), ROOMY).unwrap();
+        let all = fingerprint(one.path(), ROOMY, GO_ON).unwrap();
         assert_eq!((all.size_bytes, all.entries), (7, 3));
     }
 
@@ -200,9 +214,15 @@ mod tests {
     fn a_folder_that_pretends_to_be_huge_is_refused_unread() {
         let folder = tree();
         File::create(folder.path().join("hole")).unwrap().set_len(1 << 40).unwrap();
-        assert!(matches!(fingerprint(folder.path(), ROOMY), Err(FingerprintError::TooLarge(_))));
+        assert!(matches!(fingerprint(folder.path(), ROOMY, GO_ON), Err(FingerprintError::TooLarge(_))));
         let few = TreeLimit { entries: 1, ..ROOMY };
-        assert!(matches!(fingerprint(tree().path(), few), Err(FingerprintError::TooLarge(_))));
+        assert!(matches!(fingerprint(tree().path(), few, GO_ON), Err(FingerprintError::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_reading_is_stopped_on_request() {
+        let stopped = fingerprint(tree().path(), ROOMY, &|| true);
+        assert!(matches!(stopped, Err(FingerprintError::Stopped)));
     }
 
     #[test]
@@ -214,6 +234,6 @@ mod tests {
             deep.push("d");
         }
         fs::create_dir_all(&deep).unwrap();
-        assert_eq!(fingerprint(folder.path(), ROOMY).unwrap().entries, 304);
+        assert_eq!(fingerprint(folder.path(), ROOMY, GO_ON).unwrap().entries, 304);
     }
 }

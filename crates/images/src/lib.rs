@@ -13,6 +13,6 @@ mod image;
 mod pack;
 
 pub use blobs::{Blob, BlobError, BlobStore};
-pub use fingerprint::{Fingerprint, FingerprintError, TreeLimit, fingerprint};
+pub use fingerprint::{Fingerprint, FingerprintError, Stop, TreeLimit, fingerprint};
 pub use image::{Image, ImageError, LAYER_MEDIA_TYPE, Layer, NewImage};
-pub use pack::{PackError, pack};
+pub use pack::{PackError, PackLimit, pack};

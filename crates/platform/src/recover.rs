@@ -26,6 +26,7 @@ impl Platform {
         self.recover_deploys().await?;
         self.end_what_no_one_runs().await?;
         self.sweep_files().await?;
+        self.sweep_partial_sources().map_err(anyhow::Error::from)?;
         self.recover_dynos().await
     }
 

@@ -15,6 +15,9 @@ use crate::error::{PlatformError, Resource};
 /// A source tarball may hold this much (Heroku's limit for a checkout is 1 GB).
 pub const SOURCE_LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// How the names of uploads begin that have not arrived whole.
+const PARTIAL: &str = ".partial-";
+
 pub struct Sources<'a> {
     pub(crate) platform: &'a Arc<Platform>,
 }
@@ -48,7 +51,7 @@ impl Sources<'_> {
         let path = self.platform.source_path(id);
         let parent = path.parent().map(PathBuf::from).unwrap_or_default();
         tokio::fs::create_dir_all(&parent).await.map_err(anyhow::Error::from)?;
-        let temporary = tempfile::NamedTempFile::new_in(&parent).map_err(anyhow::Error::from)?;
+        let temporary = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(&parent).map_err(anyhow::Error::from)?;
         let mut file = File::from_std(temporary.reopen().map_err(anyhow::Error::from)?);
         let mut received = 0;
         while let Some(chunk) = body.next().await {
@@ -88,6 +91,22 @@ impl Sources<'_> {
 impl Platform {
     fn source_path(&self, id: SourceId) -> PathBuf {
         self.settings.data_dir.join("sources").join(format!("{id}.tgz"))
+    }
+
+    /// Deletes what uploads that a crash cut off have left.
+    pub(crate) fn sweep_partial_sources(&self) -> std::io::Result<()> {
+        let folder = self.settings.data_dir.join("sources");
+        let entries = match std::fs::read_dir(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets sources that are older than a day: builds take them at once.

@@ -240,10 +240,16 @@ async fn hostile(bench: &Bench) {
     assert!(matches!(killed.result, Err(BuildError::Rejected(_))), "{:?}", killed.result);
     killed.says(" !     Push failed\n");
 
+    let blobs = bench.blobs.list().unwrap();
     let slug = BuildLimits { slug_bytes: 1000, ..limits };
     let large = build("head -c 100000 /dev/urandom >\"$1/random\"", slug).await;
-    large.says(" !     Compiled slug size: 10");
+    large.says(" !     Compiled slug size: more than 1K is too large (max is 1K).\n");
     assert_rejected(&large.result, &Rejection::TooLarge);
+    assert_eq!(bench.blobs.list().unwrap(), blobs, "what is too large is not stored");
+
+    let procfile = build("yes '# nothing' | head -c 300000 >\"$1/Procfile\"", limits).await;
+    procfile.says(" !     The Procfile is larger than 256K");
+    assert_rejected(&procfile.result, &Rejection::Procfile);
     builder.tidied().await;
 }
 
@@ -256,7 +262,7 @@ async fn cancelled(bench: &Bench) {
         // Once the dyno is there, wherever in its work it is.
         loop {
             let dynos = runtime::Runtime::list(&*bench.runtime).await.unwrap();
-            if dynos.iter().any(|dyno| builder::Builder::owns(&dyno.label)) {
+            if !dynos.is_empty() {
                 return cancel.cancel();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
