@@ -5,6 +5,17 @@
 //! server writes. A request type holds domain types where the text has a rule:
 //! a body that was read is valid, and a body that breaks a rule fails while it
 //! is read, at the path of the field.
+//!
+//! ```
+//! use api_types::app::CreateApp;
+//!
+//! let body: CreateApp = serde_json::from_str(r#"{"name": "my-app"}"#)?;
+//! assert_eq!(body.name.unwrap().as_str(), "my-app");
+//!
+//! let refused = serde_json::from_str::<CreateApp>(r#"{"name": "My App"}"#).unwrap_err();
+//! assert!(refused.to_string().contains("must start with a letter"));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 pub mod account;
 pub mod app;

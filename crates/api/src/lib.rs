@@ -3,6 +3,12 @@
 //! One file per noun; each lists its endpoints with what they demand of the
 //! caller ([`endpoint::Access`]), and one guard enforces that before a handler
 //! runs. Handlers are thin: extract, parse, call `platform`, convert.
+//!
+//! ```
+//! let endpoints = api::endpoints();
+//! let create = endpoints.iter().find(|it| it.path == "/apps" && it.method == "POST").expect("apps can be made");
+//! assert_eq!(create.access, api::Access::Account);
+//! ```
 
 mod absent;
 mod accounts;

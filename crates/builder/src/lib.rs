@@ -7,6 +7,10 @@
 //! dead, packs what lies on that disk into layers.
 //!
 //! What a build prints follows Heroku line by line where tools match it.
+//!
+//! ```
+//! assert!(builder::built_in_names().any(|name| name == "heroku/nodejs"));
+//! ```
 
 mod build;
 mod builder;

@@ -5,6 +5,19 @@
 //! They find a server by its data directory: `run/server.json` tells where it
 //! listens, `keys/owner.json` holds the owner's key, `tls/ca.pem` is the
 //! certificate authority that its certificates come from.
+//!
+//! ```
+//! use cli::ServerRecord;
+//!
+//! let record = ServerRecord {
+//!     pid: 1,
+//!     listen: vec!["127.0.0.1:5000".to_owned()],
+//!     url: "https://localhost:5000".to_owned(),
+//! };
+//! let written = serde_json::to_string(&record)?;
+//! assert_eq!(serde_json::from_str::<ServerRecord>(&written)?, record);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 mod accounts;
 mod api;

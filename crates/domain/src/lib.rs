@@ -3,6 +3,19 @@
 //! Text becomes a type here once; inside the platform a value that exists is
 //! valid. Nothing in this crate reads a file, a socket, a clock or the
 //! environment: times are handed in.
+//!
+//! ```
+//! use domain::{AppName, procfile};
+//!
+//! let name: AppName = "my-app".parse()?;
+//! assert_eq!(name.as_str(), "my-app");
+//! assert!("My App".parse::<AppName>().is_err());
+//!
+//! let found = procfile::parse("web: node server.js\n# a comment\nworker: node worker.js\n");
+//! let types: Vec<_> = found.process_types.keys().map(|name| name.as_str()).collect();
+//! assert_eq!(types, ["web", "worker"]);
+//! # Ok::<(), domain::names::InvalidAppName>(())
+//! ```
 
 pub mod account;
 pub mod app;

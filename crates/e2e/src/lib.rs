@@ -3,6 +3,19 @@
 //! terminals, and a look at what is left on the machine afterwards.
 //!
 //! It knows nothing of the platform's crates: what it sees is what a user sees.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let mut asked = 0;
+//! let answer = e2e::eventually(Duration::from_secs(10), || {
+//!     asked += 1;
+//!     anyhow::ensure!(asked == 3, "not yet");
+//!     Ok("at the third time")
+//! });
+//! assert_eq!(answer?, "at the third time");
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 
 mod api;
 mod command;

@@ -9,6 +9,16 @@
 //! other branches and tags are kept without a build; other refs are refused.
 //! Of two pushes to one app the second waits for the first and is then refused
 //! if the branch has moved. Who leaves (Ctrl-C) cancels his deploy.
+//!
+//! ```
+//! assert!(git_server::is_git_path("/my-app.git/info/refs"));
+//! assert!(!git_server::is_git_path("/apps/my-app"));
+//!
+//! let commit: git_server::Oid = "2c3a0b2f".repeat(5).parse()?;
+//! assert_eq!(commit.as_str().len(), 40);
+//! assert!("main".parse::<git_server::Oid>().is_err());
+//! # Ok::<(), git_server::InvalidOid>(())
+//! ```
 
 mod answer;
 mod config;

@@ -6,6 +6,18 @@
 //!
 //! Everything here blocks on files and on `mksquashfs`: call it from a
 //! blocking thread.
+//!
+//! ```
+//! let folder = std::env::temp_dir().join(format!("blobs-{}", std::process::id()));
+//! let blobs = images::BlobStore::open(&folder)?;
+//! let one = blobs.put_bytes(b"the same bytes")?;
+//! let other = blobs.put_bytes(b"the same bytes")?;
+//! assert_eq!(one.digest, other.digest);
+//! assert_eq!(blobs.list()?.len(), 1);
+//! assert_eq!(blobs.read(one.digest, 100)?, b"the same bytes");
+//! # std::fs::remove_dir_all(&folder).expect("the folder was made above");
+//! # Ok::<(), images::BlobError>(())
+//! ```
 
 mod blobs;
 mod fingerprint;

@@ -3,6 +3,25 @@
 //! A request that changes the world writes rows and returns; the formation
 //! reconciler makes reality equal to the rows. This crate knows no HTTP, and
 //! neither which runtime runs the dynos.
+//!
+//! ```
+//! use platform::PlatformError;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), PlatformError> {
+//! let test = test_support::TestPlatform::start().await;
+//! let owner = test.platform.accounts().authenticate(&test.key).await?;
+//! let app = test.platform.apps().create(&owner, None, None).await?;
+//! assert_eq!(test.platform.apps().find(&owner, app.name.as_str()).await?.id, app.id);
+//!
+//! // What someone may not see is not there.
+//! let (_, key) = test.account("ada@example.com").await;
+//! let stranger = test.platform.accounts().authenticate(&key).await?;
+//! assert!(test.platform.apps().find(&stranger, app.name.as_str()).await.is_err());
+//! # test.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod accounts;
 mod apps;

@@ -5,6 +5,23 @@
 //! to date and hands in by a `watch` channel, [`Router`] decides, and `proxy`
 //! carries the bytes. The behaviour towards clients, dynos and logs is that of
 //! Heroku's router (HTTP Routing, Error Codes and Request IDs articles).
+//!
+//! ```
+//! use domain::AppId;
+//! use router::{AppRoute, AppState, RouteTable};
+//!
+//! let app = AppRoute {
+//!     app: AppId(uuid::Uuid::nil()),
+//!     name: "my-app".parse()?,
+//!     domains: vec!["*.example.com".parse()?],
+//!     state: AppState::Starting,
+//! };
+//! let table = RouteTable::new(&["localhost".to_owned()], [app]);
+//! assert!(table.find("my-app.localhost").is_some());
+//! assert!(table.find("www.example.com").is_some());
+//! assert!(table.find("example.com").is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access;
 mod admission;

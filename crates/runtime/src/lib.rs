@@ -3,6 +3,14 @@
 //! A runtime starts and stops dynos and tells what becomes of them. It knows
 //! nothing of apps' rules, of the store or of HTTP. Dynos outlive the process
 //! that started them: after a restart [`Runtime::list`] tells what still runs.
+//!
+//! ```
+//! use runtime::ExitStatus;
+//!
+//! // What a shell shows, and `heroku run -x` gives.
+//! assert_eq!(ExitStatus::Code(3).code(), 3);
+//! assert_eq!(ExitStatus::Signal(9).code(), 137);
+//! ```
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -14,6 +14,72 @@
 //!
 //! So steps must be safe to repeat, and an undo must be fine with a step that
 //! did nothing, half or all of its work, and with being run twice.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! use async_trait::async_trait;
+//! use workflow::{Failure, Journal, JournalError, Outcome, Record, Step, Workflow};
+//!
+//! static SEATS: AtomicUsize = AtomicUsize::new(3);
+//!
+//! struct TakeSeat;
+//! struct Pay;
+//!
+//! #[async_trait]
+//! impl Step<String, &'static str> for TakeSeat {
+//!     fn name(&self) -> &'static str {
+//!         "take a seat"
+//!     }
+//!     async fn run(&self, _who: &mut String) -> Result<(), &'static str> {
+//!         SEATS.fetch_sub(1, Ordering::Relaxed);
+//!         Ok(())
+//!     }
+//!     async fn undo(&self, _who: &mut String) -> Result<(), &'static str> {
+//!         SEATS.fetch_add(1, Ordering::Relaxed);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl Step<String, &'static str> for Pay {
+//!     fn name(&self) -> &'static str {
+//!         "pay"
+//!     }
+//!     async fn run(&self, _who: &mut String) -> Result<(), &'static str> {
+//!         Err("no money")
+//!     }
+//! }
+//!
+//! // A real one survives a crash.
+//! struct Forgetful;
+//!
+//! #[async_trait]
+//! impl Journal for Forgetful {
+//!     async fn begin(&self, _: domain::WorkflowId, _: &str, _: &str) -> Result<(), JournalError> {
+//!         Ok(())
+//!     }
+//!     async fn progressed(&self, _: domain::WorkflowId, _: usize, _: &str) -> Result<(), JournalError> {
+//!         Ok(())
+//!     }
+//!     async fn ended(&self, _: domain::WorkflowId, outcome: Outcome) -> Result<(), JournalError> {
+//!         assert_eq!(outcome, Outcome::Undone);
+//!         Ok(())
+//!     }
+//!     async fn unfinished(&self) -> Result<Vec<Record>, JournalError> {
+//!         Ok(Vec::new())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let booking = Workflow { kind: "booking", steps: vec![Box::new(TakeSeat), Box::new(Pay)], pivot: 2 };
+//! let id = domain::WorkflowId(uuid::Uuid::nil());
+//! let failed = booking.run(&Forgetful, id, &mut "Ada".to_owned()).await;
+//! assert!(matches!(failed, Err(Failure::Undone { step: "pay", source: "no money" })));
+//! assert_eq!(SEATS.load(Ordering::Relaxed), 3);
+//! # }
+//! ```
 
 mod journal;
 mod step;
