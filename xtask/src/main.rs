@@ -1,7 +1,8 @@
-//! The project's automation: `cargo xtask up | test | tidy | bench`.
+//! The project's automation: `cargo xtask up | test | tidy | docs | bench`.
 
 mod bench;
 mod checkout;
+mod docs;
 mod packages;
 mod privilege;
 mod stack_image;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
              (--once: bring everything down right after)
   test       all that CI checks: format, lints, tidiness, tests, journeys
   tidy       the rules of the house: who depends on whom, words, file sizes
+  docs       write the tables of docs/configuration.md anew
   bench      measure, and write docs/benchmarks.md
   stack      prepare the machine's stack (up and test do this by themselves)
 ";
@@ -45,6 +47,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["up", options @ ..] => up::run(up::Options::parse(options)?),
         ["test"] => test::run(),
         ["tidy"] => tidy::run(),
+        ["docs"] => docs::write(),
         ["bench"] => bench::run(),
         ["stack"] => stack_image::make(),
         [] | ["help" | "--help" | "-h"] => {

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use domain::App;
 use http::header;
 use http::request::Parts;
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority, Scheme, Uri};
 
 use crate::Api;
 use crate::problem::Refusal;
@@ -16,6 +16,8 @@ pub(crate) struct Origin {
     scheme: &'static str,
     authority: Authority,
     base_domain: String,
+    app_scheme: &'static str,
+    app_port: Option<u16>,
 }
 
 impl Origin {
@@ -28,10 +30,10 @@ impl Origin {
         self.url(&format!("/{}.git", app.name))
     }
 
-    /// Where the app answers: on its own name at the same port.
+    /// Where the app answers.
     pub(crate) fn web_url(&self, app: &App) -> String {
-        let port = self.authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{}.{}{port}/", self.scheme, app.name, self.base_domain)
+        let port = self.app_port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}.{}{port}/", self.app_scheme, app.name, self.base_domain)
     }
 
     /// The host name of the app without a port.
@@ -50,20 +52,32 @@ impl FromRequestParts<Api> for Origin {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
-        let (scheme, authority) = api.config.public_url.split_once("://").unwrap_or(("https", &api.config.public_url));
+        let (public_scheme, public_authority) = public(&api.config.public_url)?;
         // Put there by the listener, which knows whether it spoke TLS.
-        let came_by = parts.extensions.get::<Scheme>().map_or(scheme, Scheme::as_str);
-        let scheme = if came_by == "http" { "http" } else { "https" };
+        let came_by = parts.extensions.get::<Scheme>().map_or(public_scheme, known_scheme);
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         // User information in it could make the URL mean another place.
         let own = host.filter(|host| !host.contains('@')).and_then(|host| host.parse::<Authority>().ok());
-        let authority = match own.or_else(|| parts.uri.authority().cloned()) {
-            Some(own) => own,
-            None => authority
-                .trim_end_matches('/')
-                .parse()
-                .map_err(|_| Refusal::internal(format_args!("public_url `{}` is no URL", api.config.public_url)))?,
+        let authority = own.or_else(|| parts.uri.authority().cloned()).unwrap_or_else(|| public_authority.clone());
+        let base_domain = api.config.base_domain.clone();
+        // Below `localhost` apps are where the platform is, also through a
+        // tunnel; a tunnel's port says nothing of that of a real domain.
+        let (app_scheme, app_port) = match base_domain.as_str() {
+            "localhost" => (came_by, authority.port_u16()),
+            _ => (public_scheme, public_authority.port_u16()),
         };
-        Ok(Self { scheme, authority, base_domain: api.config.base_domain.clone() })
+        Ok(Self { scheme: came_by, authority, base_domain, app_scheme, app_port })
     }
+}
+
+/// Scheme and authority of the configured URL.
+fn public(url: &str) -> Result<(&'static str, Authority), Refusal> {
+    let parsed: Result<Uri, _> = url.parse();
+    let parts = parsed.map(Uri::into_parts).ok().and_then(|parts| Some((parts.scheme?, parts.authority?)));
+    let (scheme, authority) = parts.ok_or_else(|| Refusal::internal(format_args!("public_url `{url}` is no URL")))?;
+    Ok((known_scheme(&scheme), authority))
+}
+
+fn known_scheme(scheme: &Scheme) -> &'static str {
+    if *scheme == Scheme::HTTP { "http" } else { "https" }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The `--data-dir` option, the same for every command that has it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DataDirArg {
-    /// The server's data directory [default: /var/lib/renga as root, else $XDG_DATA_HOME/renga]
+    /// The server's data directory [default: as the configuration file says]
     #[arg(long, env = "RENGA_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -17,22 +17,12 @@ pub struct DataDirArg {
 impl DataDirArg {
     /// The directory as given, or the default one; it need not exist.
     pub fn path(&self) -> PathBuf {
-        self.data_dir.clone().unwrap_or_else(default_data_dir)
+        self.data_dir.clone().unwrap_or_else(configuration::data_dir)
     }
 
     pub(crate) fn open(&self) -> anyhow::Result<DataDir> {
         DataDir::open(&self.path())
     }
-}
-
-/// Where a server keeps its state if it is told no other place.
-pub fn default_data_dir() -> PathBuf {
-    if nix::unistd::geteuid().is_root() {
-        return PathBuf::from("/var/lib/renga");
-    }
-    let home = || std::env::home_dir().unwrap_or_default().join(".local/share");
-    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    base.unwrap_or_else(home).join("renga")
 }
 
 /// What a server writes to `run/server.json` once it serves.

@@ -32,7 +32,7 @@ mod trust;
 
 use std::process::ExitCode;
 
-pub use data_dir::{DataDir, DataDirArg, Owner, ServerRecord, default_data_dir};
+pub use data_dir::{DataDir, DataDirArg, Owner, ServerRecord};
 
 /// What this crate adds to the binary's commands.
 #[derive(Debug, clap::Subcommand)]

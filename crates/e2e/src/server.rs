@@ -26,19 +26,27 @@ pub struct Server {
     scratch: TempDir,
     data_dir: PathBuf,
     port: u16,
+    /// Further options of `renga server`.
+    options: Vec<String>,
     child: Option<Child>,
 }
 
 impl Server {
     /// Starts on an empty data directory and waits until it serves.
     pub fn start(program: &Path) -> anyhow::Result<Self> {
+        Self::start_with(program, &[])
+    }
+
+    /// The same with further options of `renga server`.
+    pub fn start_with(program: &Path, options: &[&str]) -> anyhow::Result<Self> {
         // Dynos' users pass through it on their way to their files.
         let passable = std::fs::Permissions::from_mode(0o711);
         let scratch = tempfile::Builder::new().prefix("renga-e2e-").permissions(passable).tempdir()?;
         let data_dir = scratch.path().join("data");
         // The port must be the same after a restart, so it is chosen here.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut server = Self { program: program.to_owned(), scratch, data_dir, port, child: None };
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = Self { program: program.to_owned(), scratch, data_dir, port, options, child: None };
         server.start_again()?;
         Ok(server)
     }
@@ -51,6 +59,9 @@ impl Server {
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["--listen", &self.address().to_string()])
+            .args(&self.options)
+            // What this machine's own server is set to is no matter here.
+            .env("RENGA_CONFIG", "")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -32,6 +32,8 @@ pub enum CertificateError {
         key.display()
     )]
     KeyLost { certificate: PathBuf, key: PathBuf },
+    #[error("the certificate can't be used: `{}`: {reason}", path.display())]
+    Unusable { path: PathBuf, reason: String },
     #[error("could not make a certificate: {0}")]
     Make(#[from] rcgen::Error),
     #[error("could not use a certificate: {0}")]

@@ -14,15 +14,16 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 
-use crate::Names;
 use crate::authority::{Authority, CERTIFICATE_FILE, CertificateError};
+use crate::{Names, OwnCertificate};
 
-/// The platform's certificate and those of apps' names, all from the local
-/// authority. They live in memory only and are made again at each start, and
+/// The platform's certificate and those of apps' names, from the local
+/// authority unless the operator has one that is good for the name. They live in memory only and are made again at each start, and
 /// when less than 30 days are left; the authority itself stays.
 pub struct Certificates {
     authority: Authority,
     authority_path: PathBuf,
+    own: Option<OwnCertificate>,
     key: KeyPair,
     signing_key: Arc<dyn SigningKey>,
     names: Arc<Names>,
@@ -66,6 +67,7 @@ impl Certificates {
         let certificates = Self {
             authority,
             authority_path: dir.join(CERTIFICATE_FILE),
+            own: None,
             signing_key: ring::sign::any_ecdsa_type(&der)?,
             key,
             names,
@@ -75,6 +77,12 @@ impl Certificates {
         // At once, so that a name that fits no certificate stops the start.
         certificates.of(Subject::Platform)?;
         Ok(certificates)
+    }
+
+    /// Where the operator's certificate is good for a name, it is used.
+    #[must_use]
+    pub fn with_own(self, own: Option<OwnCertificate>) -> Self {
+        Self { own, ..self }
     }
 
     /// The authority's certificate: what clients are told to trust.
@@ -102,6 +110,9 @@ impl Certificates {
 
     fn for_name(&self, name: &str) -> Result<Arc<CertifiedKey>, CertificateError> {
         let name = name.to_ascii_lowercase();
+        if let Some(own) = self.own.as_ref().and_then(|own| own.for_name(&name)) {
+            return Ok(own);
+        }
         let is_app = || self.names.may_be_app(&name) || (self.is_app)(&name);
         // OpenSSL takes no `*.localhost`, so each app has one of its own.
         if !self.names.is_platform_name(&name) && is_app() {

@@ -1,7 +1,7 @@
 //! The one listener of the platform.
 //!
 //! Each connection is sniffed: a TLS record is answered with a certificate of
-//! the local CA, anything else is plain HTTP. Inside TLS, bytes that are no
+//! the operator's or the local CA, anything else is plain HTTP. Inside TLS, bytes that are no
 //! HTTP request are a rendezvous (`heroku run`). HTTP is dispatched by `Host`:
 //! the platform's own names go to the platform's service, all others to the
 //! router.
@@ -27,6 +27,7 @@ mod dispatch;
 mod limits;
 mod listener;
 mod names;
+mod own;
 mod prefixed;
 mod rendezvous;
 mod turn;
@@ -36,4 +37,5 @@ pub use certificates::Certificates;
 pub use limits::Limits;
 pub use listener::Listener;
 pub use names::Names;
+pub use own::OwnCertificate;
 pub use rendezvous::{BoxedStream, Rendezvous, Stream};

@@ -52,8 +52,8 @@ impl Domains<'_> {
     /// Refuses names that are the platform's own, and names that overlap with
     /// a domain of someone else (`*.example.com` and `www.example.com`).
     async fn check_free(&self, app: &App, hostname: &Hostname) -> Result<(), PlatformError> {
-        let base = &self.platform.settings.base_domain;
-        if is_at_or_below(hostname.as_str(), base) {
+        let bases = self.platform.settings.base_domains();
+        if let Some(base) = bases.iter().find(|base| is_at_or_below(hostname.as_str(), base)) {
             return Err(PlatformError::Invalid(format!(
                 "{hostname} belongs to the platform: every name below {base} is that of an app."
             )));

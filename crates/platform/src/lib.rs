@@ -112,6 +112,20 @@ pub struct Settings {
     pub default_stack: String,
 }
 
+impl Settings {
+    /// The domains below which each app has a name: the operator's, and
+    /// `localhost`, which every resolver maps to this machine.
+    pub fn base_domains(&self) -> Vec<String> {
+        let mut domains = vec![self.base_domain.clone()];
+        if self.base_domain != LOCALHOST {
+            domains.push(LOCALHOST.to_owned());
+        }
+        domains
+    }
+}
+
+const LOCALHOST: &str = "localhost";
+
 /// Knows which requests are under way to a dyno: the router.
 #[async_trait]
 pub trait InFlight: Send + Sync {

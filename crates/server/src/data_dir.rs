@@ -100,15 +100,17 @@ impl DataDir {
     }
 
     /// Tells the commands of this machine where the server is.
-    pub(crate) fn announce(&self, listen: &[SocketAddr], url: &str) -> anyhow::Result<()> {
+    /// `url` is for programs here, `public_url` for all others.
+    pub(crate) fn announce(&self, listen: &[SocketAddr], url: &str, public_url: &str) -> anyhow::Result<()> {
         #[derive(Serialize)]
         struct Announcement<'a> {
             pid: u32,
             listen: Vec<String>,
             url: &'a str,
+            public_url: &'a str,
         }
-        let announcement =
-            Announcement { pid: std::process::id(), listen: listen.iter().map(ToString::to_string).collect(), url };
+        let listen = listen.iter().map(ToString::to_string).collect();
+        let announcement = Announcement { pid: std::process::id(), listen, url, public_url };
         write_whole(&self.join("run/server.json"), &serde_json::to_vec_pretty(&announcement)?, 0o644)
     }
 }

@@ -6,6 +6,7 @@ mod git;
 mod owner;
 mod run;
 mod serving;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,8 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Server(args) => run::server(args).map(|()| ExitCode::SUCCESS),
+        Command::Server(args) => run::server(&args).map(|()| ExitCode::SUCCESS),
+        Command::Settings(args) => settings::show(&args).map(|()| ExitCode::SUCCESS),
         Command::Down(args) => run::down(&args).map(|()| ExitCode::SUCCESS),
         Command::Keeper { data_dir } => {
             runtime_local::keeper_main(&data_dir)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use builder::{BuildLimits, Builder, BuilderConfig};
+use configuration::Configuration;
 use images::BlobStore;
 use logs::{Line, Logs, Source};
 use platform::{InFlight, Parts, Platform, Settings};
@@ -17,26 +18,27 @@ use supervise::Part;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{DownArgs, ServerArgs};
+use crate::args::DownArgs;
 use crate::data_dir::DataDir;
+use crate::settings::SettingsArgs;
 use crate::{owner, serving};
 
 /// How long parts may take to end after a stop signal.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often the dynos' network is looked after.
 const REPAIR_ROUND: Duration = Duration::from_secs(20);
-/// Apps answer below this name, which every resolver maps to this machine.
-const BASE_DOMAIN: &str = "localhost";
 
 /// `renga server`: serves until SIGTERM or Ctrl-C. Dynos live on.
-pub(crate) fn server(args: ServerArgs) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("RENGA_LOG").unwrap_or_else(|_| "info".into());
+pub(crate) fn server(args: &SettingsArgs) -> anyhow::Result<()> {
+    let (configuration, _) = args.read()?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&configuration.log)
+        .with_context(|| format!("log: `{}` is not a filter such as info,platform=debug", configuration.log))?;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     rustls_provider()?;
     raise_file_limit()?;
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("could not start")?;
-    tokio.block_on(serve(args))
+    tokio.block_on(serve(configuration))
 }
 
 /// `renga down`: ends the dynos and removes what is theirs on this machine.
@@ -69,18 +71,19 @@ fn rustls_provider() -> anyhow::Result<()> {
     installed.map_err(|_| anyhow::anyhow!("a TLS provider was installed twice"))
 }
 
-async fn serve(args: ServerArgs) -> anyhow::Result<()> {
+async fn serve(configuration: Configuration) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
-    let data_dir = DataDir::open(&args.data_dir)?;
-    let listeners = bind(&args.listen)?;
+    let data_dir = DataDir::open(&configuration.data_dir)?;
+    let listeners = bind(&configuration.listen.0)?;
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
-    let port = addresses.first().context("at least one --listen address is needed")?.port();
+    // A port 0 has become a real one.
+    let configuration = Configuration { listen: configuration::Addresses(addresses.clone()), ..configuration };
     let settings = Settings {
         data_dir: data_dir.path().to_owned(),
-        base_domain: BASE_DOMAIN.to_owned(),
-        public_url: format!("https://localhost:{port}"),
-        default_stack: args.stack.name().to_owned(),
+        base_domain: configuration.domain.to_string(),
+        public_url: configuration.public_url(),
+        default_stack: configuration.stack.name().to_owned(),
     };
 
     let keys = MasterKeys::open_or_create(&data_dir.join("keys"))?;
@@ -88,10 +91,11 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
     owner::ensure(&store, &data_dir).await?;
     let logs = Logs::open(data_dir.join("logs"))?;
     let images = BlobStore::open(data_dir.join("blobs"))?;
-    let stacks = StackDir::new(&args.stack_dir).with_mirror(args.debian_mirror.clone());
-    let (runtime, events) = open_runtime(&data_dir).await?;
+    let stacks = StackDir::new(&configuration.stack_dir).with_mirror(configuration.debian_mirror.clone());
+    let (runtime, events) = open_runtime(&data_dir, configuration.unpack_images).await?;
     let machine = runtime.clone();
-    let builder = Builder::new(builder_config(&args, &data_dir, stacks.clone()), runtime.clone(), images.clone())?;
+    let builder =
+        Builder::new(builder_config(&configuration, &data_dir, stacks.clone()), runtime.clone(), images.clone())?;
 
     let (routes, table) = watch::channel(Arc::<RouteTable>::default());
     let router = Arc::new(Router::new(table.clone(), router::Limits::default(), access_log(&logs)));
@@ -101,8 +105,8 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
         Parts { settings, store, runtime, events, builder, images, stacks, logs: logs.clone(), routes, in_flight };
     let (platform, platform_at_work) = Platform::open(parts, stop.clone()).await?;
 
-    let serving = serving::Serving::new(&data_dir, &platform, router.clone(), &addresses, table.clone())?;
-    let url = platform.settings().public_url.clone();
+    let serving = serving::Serving::new(&data_dir, &platform, router.clone(), &configuration, table.clone())?;
+    let (url, local_url) = (configuration.public_url(), configuration.local_url());
     let ready = {
         let mut table = table;
         async move { table.changed().await.context("the reconciler ended at once") }
@@ -120,7 +124,7 @@ async fn serve(args: ServerArgs) -> anyhow::Result<()> {
         }),
         Part::new("listener", async move {
             ready.await?;
-            data_dir.announce(&addresses, &url)?;
+            data_dir.announce(&addresses, &local_url, &url)?;
             tracing::info!(start_ms = began.elapsed().as_millis(), "Serving on {url}");
             serving.run(listeners, listen_stop).await
         }),
@@ -144,22 +148,34 @@ fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<StdTcpListener>> {
     addresses.iter().map(bind).collect()
 }
 
-async fn open_runtime(data_dir: &DataDir) -> anyhow::Result<(Arc<LocalRuntime>, runtime::Events)> {
+async fn open_runtime(data_dir: &DataDir, unpack_images: bool) -> anyhow::Result<(Arc<LocalRuntime>, runtime::Events)> {
     let program = std::env::current_exe().context("could not find the renga binary itself")?;
     let keeper_command =
         vec![program.into_os_string(), "keeper".into(), "--data-dir".into(), data_dir.path().as_os_str().to_owned()];
-    let config = runtime_local::Config::new(data_dir.path().to_owned(), keeper_command);
+    let config = runtime_local::Config {
+        unpack_images,
+        ..runtime_local::Config::new(data_dir.path().to_owned(), keeper_command)
+    };
     LocalRuntime::open(config)
         .await
         .context("could not make this machine ready for dynos; `renga doctor` says what is missing")
 }
 
-fn builder_config(args: &ServerArgs, data_dir: &DataDir, stacks: StackDir) -> BuilderConfig {
+fn builder_config(configuration: &Configuration, data_dir: &DataDir, stacks: StackDir) -> BuilderConfig {
+    let build_env = configuration.build_env.0.as_deref();
     BuilderConfig {
         data_dir: data_dir.path().to_owned(),
         stacks,
-        environment: builder::operator_environment(args.build_env.as_deref(), |name| std::env::var(name).ok()),
-        limits: BuildLimits { concurrent: args.concurrent_builds.max(1), ..BuildLimits::default() },
+        environment: builder::operator_environment(build_env, |name| std::env::var(name).ok()),
+        limits: BuildLimits {
+            time: configuration.build_time.0,
+            memory_bytes: configuration.build_memory.0,
+            disk_bytes: configuration.build_disk.0,
+            slug_bytes: configuration.slug_size.0,
+            cache_bytes: configuration.build_cache.0,
+            concurrent: configuration.concurrent_builds,
+            ..BuildLimits::default()
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 //! and the API; everything else is the router's.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::net::TcpListener as StdTcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use anyhow::Context;
 use async_trait::async_trait;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use configuration::Configuration;
 use git_server::GitServer;
 use http::Request;
 use hyper::body::Incoming;
-use listener::{BoxedStream, Certificates, Listener, Names};
+use listener::{BoxedStream, Certificates, Listener, Names, OwnCertificate};
 use platform::Platform;
 use router::Router;
 use tokio::net::TcpListener;
@@ -40,15 +41,21 @@ impl Serving {
         data_dir: &DataDir,
         platform: &Arc<Platform>,
         router: Arc<Router>,
-        listening: &[SocketAddr],
+        configuration: &Configuration,
         table: tokio::sync::watch::Receiver<Arc<router::RouteTable>>,
     ) -> anyhow::Result<Self> {
-        let base_domain = platform.settings().base_domain.clone();
-        let names = Arc::new(Names::new([], [base_domain], listening.iter().copied()));
+        let base_domains = platform.settings().base_domains();
+        let host = configuration.platform_host();
+        let names = Arc::new(Names::new([host], base_domains, configuration.listen.0.iter().copied()));
+        let own = match (&configuration.tls_cert, &configuration.tls_key) {
+            (Some(chain), Some(key)) => Some(OwnCertificate::open(chain, key)?),
+            _ => None,
+        };
         let certificates = Certificates::open_or_create(&data_dir.join("tls"), names.clone(), move |name| {
             table.borrow().find(name).is_some()
         })
-        .context("could not make the local certificate authority ready")?;
+        .context("could not make the local certificate authority ready")?
+        .with_own(own);
         let program = std::env::current_exe().context("could not find the renga binary itself")?;
         let config = git_server::Config {
             repositories: data_dir.join("git"),

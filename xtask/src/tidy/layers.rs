@@ -10,7 +10,7 @@ use crate::steps::cargo;
 const LAYERS: [&[&str]; 7] = [
     &["domain", "supervise"],
     &["api-types", "git-server", "images", "logs", "proxy", "runtime", "stack", "workflow"],
-    &["builder", "router", "runtime-local", "store"],
+    &["builder", "configuration", "router", "runtime-local", "store"],
     &["listener", "platform"],
     &["api", "cli"],
     &["e2e", "server"],

@@ -19,6 +19,7 @@ mod lifetime;
 mod login;
 mod logs;
 mod machine;
+mod names;
 mod releases;
 mod router;
 mod run;
@@ -62,6 +63,7 @@ const JOURNEYS: &[(&str, Journey)] = &[
     ("apps: are found by the git remote", apps::found_by_remote),
     ("config: is set, read and unset", config::set_read_unset),
     ("domains: are added, served and removed", domains::added_served_removed),
+    ("names: apps and platform answer at a domain of the operator's", names::own_domain),
     ("buildpacks: are set, added, removed and cleared", buildpacks::set_to_cleared),
     ("access: others may be let in and put out", access::let_in_and_put_out),
     ("account: who it is, and what the platform has", account::whoami_and_lists),

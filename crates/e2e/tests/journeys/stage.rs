@@ -47,6 +47,11 @@ impl Stage {
         Server::start(&self.program)
     }
 
+    /// The same with further options of `renga server`.
+    pub(crate) fn server_of_its_own_with(&self, options: &[&str]) -> anyhow::Result<Server> {
+        Server::start_with(&self.program, options)
+    }
+
     pub(crate) fn owner_of(&self, server: &Server) -> anyhow::Result<Person> {
         Person::owner(server, &self.tools)
     }

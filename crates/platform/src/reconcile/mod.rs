@@ -128,12 +128,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(platform: Arc<Platform>, routes: RouteSender) -> Self {
-        let base_domain = platform.settings.base_domain.clone();
+        let base_domains = platform.settings.base_domains();
         Self {
             platform,
             apps: HashMap::new(),
             homes: HashMap::new(),
-            routes: Routes::new(routes, vec![base_domain]),
+            routes: Routes::new(routes, base_domains),
             tasks: JoinSet::new(),
         }
     }
