@@ -9,7 +9,7 @@ use crate::steps::cargo;
 /// From the ground up.
 const LAYERS: [&[&str]; 7] = [
     &["domain", "supervise"],
-    &["api-types", "git-server", "images", "logs", "proxy", "runtime", "stack", "workflow"],
+    &["api-types", "fetch", "git-server", "images", "logs", "proxy", "runtime", "stack", "workflow"],
     &["builder", "configuration", "router", "runtime-local", "store"],
     &["listener", "platform"],
     &["api", "cli"],
