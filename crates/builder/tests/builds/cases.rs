@@ -8,10 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, Case, example, new_app, tar_of};
 
-pub(crate) const ALL: [(&str, Case); 12] = [
-    ("node_js_app_is_built_cached_and_answers", |bench| Box::pin(node(bench))),
-    ("node_js_lockfile_that_does_not_fit_is_refused", |bench| Box::pin(node_lockfile(bench))),
-    ("node_js_comes_from_the_registry_and_builds_with_dev_dependencies", |bench| Box::pin(node_registry(bench))),
+pub(crate) const ALL: [(&str, Case); 9] = [
     ("python_app_is_built_cached_and_answers", |bench| Box::pin(python(bench))),
     ("python_version_that_cannot_be_had_is_refused", |bench| Box::pin(python_version(bench))),
     ("go_app_is_built_and_answers", |bench| Box::pin(go(bench))),
@@ -22,59 +19,6 @@ pub(crate) const ALL: [(&str, Case); 12] = [
     ("hostile_builds_are_bounded", |bench| Box::pin(hostile(bench))),
     ("cancelled_build_ends_at_once", |bench| Box::pin(cancelled(bench))),
 ];
-
-async fn node(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let app = new_app();
-    let first = bench.build(&builder, app, &example("node-hello"), &[]).await;
-    first.says("-----> Building on the Debian-13 stack\n-----> Determining which buildpack to use for this app\n");
-    first.says("-----> Node.js app detected\n");
-    first.says("of the stack (engines.node in package.json: 20.x)\n");
-    first.says("-----> Discovering process types\n       Procfile declares types -> web\n\n-----> Compressing...\n       Done: ");
-    let first = first.built();
-    assert_eq!(first.detected, ["heroku/nodejs"]);
-    assert_eq!((first.description.as_str(), first.stack.as_str()), ("Node.js", "debian-13"));
-    let answers = bench.answers(&first, &["/"]).await;
-    assert!(answers[0].contains("Hello from web.1, on Node.js v20"), "{answers:?}");
-
-    builder.tidied().await;
-    let second = bench.build(&builder, app, &example("node-hello"), &[]).await;
-    second.says("Using node_modules from the cache: package.json and package-lock.json are unchanged\n");
-    let layers = |built: &builder::Built| Image::load(&bench.blobs, built.image).unwrap().layers;
-    let second = second.built();
-    println!("rebuilt from the cache: {:?}", second.timings);
-    assert_eq!(layers(&second), layers(&first));
-    builder.purge_cache(app).await.unwrap();
-}
-
-async fn node_lockfile(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let manifest = r#"{"name":"x","engines":{"node":"20.x"},"dependencies":{"express":"^5.1.0"}}"#;
-    let lock = r#"{"name":"x","lockfileVersion":3,"packages":{"":{"name":"x"}}}"#;
-    let tar = tar_of(&[("package.json", manifest), ("package-lock.json", lock)]);
-    let outcome = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await;
-    outcome.says("Missing: express@");
-    outcome.says(" !     package-lock.json does not fit package.json");
-    outcome.says(" !     Push rejected, failed to compile Node.js app.\n\n !     Push failed\n");
-    assert_rejected(&outcome.result, &Rejection::CompileFailed("Node.js".to_owned()));
-}
-
-/// Without a version asked for; `left-pad` is a development dependency of the
-/// build script, and not to be had afterwards.
-async fn node_registry(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let manifest = r#"{"name":"x","scripts":{"build":"node build.js"},"devDependencies":{"left-pad":"1.3.0"}}"#;
-    let build = r#"require("fs").writeFileSync("server.js", `
-        const had = (() => { try { require("left-pad"); return true } catch { return false } })();
-        require("http").createServer((q, s) => s.end("${require("left-pad")("x", 3)} " + had + " " + process.version)).listen(process.env.PORT)`)"#;
-    let tar = tar_of(&[("package.json", manifest), ("build.js", build), ("Procfile", "web: node server.js")]);
-    let outcome = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await;
-    outcome.says("package.json asks for no version of Node.js: taking 24.x, the current LTS.\n");
-    outcome.says("-----> Pruning devDependencies\n");
-    let built = outcome.built();
-    let answers = bench.answers(&built, &["/"]).await;
-    assert!(answers[0].contains("  x false v24."), "{answers:?}");
-}
 
 async fn python(bench: &Bench) {
     let builder = bench.builder(BuildLimits::default());
@@ -275,7 +219,7 @@ async fn cancelled(bench: &Bench) {
 }
 
 #[track_caller]
-fn assert_rejected(result: &Result<builder::Built, BuildError>, expected: &Rejection) {
+pub(crate) fn assert_rejected(result: &Result<builder::Built, BuildError>, expected: &Rejection) {
     match result {
         Err(BuildError::Rejected(found)) => assert_eq!(found, expected),
         other => panic!("{expected:?} was expected, not {other:?}"),

@@ -7,6 +7,7 @@
 
 mod bench;
 mod cases;
+mod node;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
         };
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let cases = cases::ALL.iter().filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted.as_str())));
+    let cases = cases::ALL
+        .iter()
+        .chain(&node::ALL)
+        .filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted.as_str())));
     if arguments.iter().any(|argument| argument == "--list") {
         cases.for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;

@@ -1,0 +1,1 @@
+module.exports = (name) => `Hello${require('left-pad')(name, 6)}`;
