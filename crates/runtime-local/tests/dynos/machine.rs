@@ -192,6 +192,11 @@ impl Machine {
         self.seen.get(&id).map_or_else(String::new, |seen| format!("{}{} {:?}", seen.stdout, seen.stderr, seen.exit))
     }
 
+    pub(crate) fn has_cgroup(&self, id: DynoId) -> bool {
+        let found = Command::new("find").args(["/sys/fs/cgroup", "-name", &format!("*{id}*")]).output();
+        !found.expect("find runs").stdout.is_empty()
+    }
+
     /// Host process ids of a dyno, from any cgroup that bears its id.
     pub(crate) fn pids(&self, id: DynoId) -> Vec<i32> {
         let found = Command::new("find")

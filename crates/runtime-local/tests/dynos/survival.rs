@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use domain::DynoId;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use runtime::{ExitStatus, Runtime};
 
-use crate::machine::{Machine, mounts_images, script};
+use crate::machine::{Machine, mounts_images, script, spec, within};
 
 /// Field 22 of `/proc/PID/stat`: when the process started.
 fn start_time(pid: i32) -> String {
@@ -17,6 +18,16 @@ fn start_time(pid: i32) -> String {
 
 fn keeper(machine: &Machine) -> i32 {
     std::fs::read_to_string(machine.data_dir().join("run/keeper.lock")).unwrap().trim().parse().unwrap()
+}
+
+/// What no event tells; gives up after a while.
+async fn until(is_so: impl Fn() -> bool) {
+    within(async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -116,6 +127,60 @@ async fn a_killed_keeper_takes_its_dynos_along_and_another_reports_them() {
     assert!(machine.pids(id).is_empty());
     machine.runtime().remove(id).await.unwrap();
     assert_eq!(machine.run(script("echo again")).await.out(), "again");
+}
+
+#[tokio::test]
+async fn a_start_whose_answer_is_lost_leaves_nothing_and_takes_nothing_of_the_next() {
+    let Some(mut machine) = Machine::new().await else { return };
+    // The keeper may be killed before the order has gone out to it; then its
+    // successor gets the order, and there is nothing to be seen.
+    let mut lost = None;
+    for patience in 0..20 {
+        lost = killed_during_start(&mut machine, patience).await;
+        if lost.is_some() {
+            break;
+        }
+    }
+    let id = lost.expect("an answer is lost");
+    let directory = machine.data_dir().join("dynos").join(id.to_string());
+    until(|| !directory.exists()).await;
+    assert!(machine.pids(id).is_empty());
+    assert_eq!(machine.run(script("echo next")).await.out(), "next");
+    let left = runtime_local::inventory(machine.data_dir());
+    assert_eq!(left.processes, 1, "the keeper alone: {left:?}");
+}
+
+/// The dyno whose start failed, if it did.
+async fn killed_during_start(machine: &mut Machine, patience: usize) -> Option<DynoId> {
+    assert_eq!(machine.run(script("echo ready")).await.out(), "ready");
+    let old = Pid::from_raw(keeper(machine));
+    kill(old, Signal::SIGSTOP).unwrap();
+    let spec = spec(script("sleep 1000"));
+    let id = spec.id;
+    let runtime = machine.runtime();
+    let starting = tokio::spawn(async move { runtime.start(spec).await.map(|_| ()) });
+    let directory = machine.data_dir().join("dynos").join(id.to_string());
+    until(|| directory.exists()).await;
+    // Cgroup and disk are next, and then comes the order, which can't be seen.
+    for _ in 0..patience {
+        until(|| machine.has_cgroup(id)).await;
+        tokio::task::yield_now().await;
+    }
+    kill(old, Signal::SIGKILL).unwrap();
+    let started = starting.await.unwrap();
+    within(async {
+        while machine.runtime().list().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    match started {
+        Ok(()) => {
+            machine.runtime().remove(id).await.unwrap();
+            None
+        }
+        Err(_) => Some(id),
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Whether a dyno listens on a port, without connecting to it.
+//! The kernel's tables of sockets as text: slow (every connection of the
+//! machine is walked past), and everywhere.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,7 +9,7 @@ use runtime::Listening;
 
 /// Looks at the sockets of the network namespace of process `pid`. A process
 /// that is gone listens on nothing.
-pub(crate) fn of_process(pid: i32, port: u16) -> Listening {
+pub(super) fn of_process(pid: i32, port: u16) -> Listening {
     let net = Path::new("/proc").join(pid.to_string()).join("net");
     let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(net.join(table)).unwrap_or_default());
     in_tables(tables.iter().map(String::as_str), port)
