@@ -39,6 +39,13 @@ impl Server {
 
     /// The same with further options of `renga server`.
     pub fn start_with(program: &Path, options: &[&str]) -> anyhow::Result<Self> {
+        let mut server = Self::not_started(program, options)?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// One that is started later; its data directory is not there yet.
+    pub fn not_started(program: &Path, options: &[&str]) -> anyhow::Result<Self> {
         // Dynos' users pass through it on their way to their files.
         let passable = std::fs::Permissions::from_mode(0o711);
         let scratch = tempfile::Builder::new().prefix("renga-e2e-").permissions(passable).tempdir()?;
@@ -46,9 +53,7 @@ impl Server {
         // The port must be the same after a restart, so it is chosen here.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        let mut server = Self { program: program.to_owned(), scratch, data_dir, port, options, child: None };
-        server.start_again()?;
-        Ok(server)
+        Ok(Self { program: program.to_owned(), scratch, data_dir, port, options, child: None })
     }
 
     /// Starts a server on the same directory and port, after one ended.

@@ -155,6 +155,18 @@ impl Image {
         Ok(Self { manifest: digest, layers, stack, process_types })
     }
 
+    /// All blobs that the image `manifest` is made of, itself among them. They
+    /// need not be there, but the manifest.
+    pub fn blobs(store: &BlobStore, manifest: Digest) -> Result<Vec<Blob>, ImageError> {
+        let json = store.read(manifest, JSON_LIMIT_BYTES)?;
+        let own = Blob { digest: manifest, size_bytes: json.len() as u64 };
+        let parsed: Manifest =
+            serde_json::from_slice(&json).map_err(|source| ImageError::Damaged { manifest, source })?;
+        let others = parsed.layers.into_iter().chain([parsed.config]);
+        let others = others.map(|other| Blob { digest: other.digest, size_bytes: other.size });
+        Ok([own].into_iter().chain(others).collect())
+    }
+
     /// The layers' files, lowest first, as a runtime mounts them.
     pub fn layer_files(&self, store: &BlobStore) -> Vec<PathBuf> {
         self.layers.iter().map(|layer| store.path(layer.digest)).collect()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::backup;
 use crate::settings::{self, SettingsArgs};
 
 /// Your own Heroku, in one binary.
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     ///
     /// Apps, releases and their data stay; `renga server` brings them up again.
     Down(DownArgs),
+    /// Keep the platform safe: archives of all that it is
+    #[command(subcommand)]
+    Backup(backup::Command),
     #[command(flatten)]
     Client(cli::Command),
     /// Hold dynos (started by the server)

@@ -53,6 +53,9 @@ impl DataDir {
         let shown = path.display();
         fs::create_dir_all(path).with_context(|| format!("could not make the data directory {shown}"))?;
         let path = path.canonicalize().with_context(|| format!("could not find the data directory {shown}"))?;
+        if path.join(backup::RESTORING).exists() {
+            bail!("a restore into {shown} was cut off: run `renga backup restore` again");
+        }
         // Others pass through to our CA and list nothing. A directory that others
         // had before us (`/tmp`, by mistake) keeps the mode that it has.
         if is_ours(&path) || !holds_other_files(&path)? {
@@ -69,6 +72,23 @@ impl DataDir {
             }
         }
         Self::locked(path)
+    }
+
+    /// Makes the directory if need be and locks it, for a platform to be
+    /// restored there: no server may start meanwhile.
+    pub(crate) fn for_restore(path: &Path) -> anyhow::Result<Self> {
+        let run = path.join("run");
+        fs::create_dir_all(&run).with_context(|| format!("could not make {}", run.display()))?;
+        for (dir, mode) in [(path, 0o711), (&run, 0o711)] {
+            fs::set_permissions(dir, fs::Permissions::from_mode(mode))
+                .with_context(|| format!("could not set the permissions of {}", dir.display()))?;
+        }
+        Self::locked(path.canonicalize()?)
+    }
+
+    /// What may be in a directory that counts as empty.
+    pub(crate) fn may_precede_a_restore(name: &str) -> bool {
+        name == "run" || name == "lost+found"
     }
 
     /// Locks the data directory of a server that has ended; makes and changes nothing.

@@ -1,6 +1,7 @@
 //! The `renga` binary.
 
 mod args;
+mod backup;
 mod data_dir;
 mod git;
 mod owner;
@@ -30,6 +31,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Server(args) => run::server(&args).map(|()| ExitCode::SUCCESS),
         Command::Settings(args) => settings::show(&args).map(|()| ExitCode::SUCCESS),
         Command::Down(args) => run::down(&args).map(|()| ExitCode::SUCCESS),
+        Command::Backup(command) => backup::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Keeper { data_dir } => {
             runtime_local::keeper_main(&data_dir)?;
             Ok(ExitCode::SUCCESS)

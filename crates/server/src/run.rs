@@ -57,7 +57,7 @@ pub(crate) fn down(args: &DownArgs) -> anyhow::Result<()> {
 }
 
 /// A thousand descriptors, the usual soft limit, are few for a server of connections.
-fn raise_file_limit() -> anyhow::Result<()> {
+pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
     const ENOUGH: u64 = 262_144;

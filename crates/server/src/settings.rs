@@ -128,7 +128,7 @@ mod tests {
             "--domain",
             "example.com",
             "--config",
-            "",
+            "/dev/null",
         ]);
         let (configuration, effective) = line.settings.read().unwrap();
         assert_eq!(configuration.listen.0.len(), 2);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
-        let line = Line::parse_from(["renga", "--build-time", "soon", "--config", ""]);
+        let line = Line::parse_from(["renga", "--build-time", "soon", "--config", "/dev/null"]);
         let error = format!("{:#}", line.settings.read().unwrap_err());
         assert!(error.contains("build_time (flag): `soon`"), "{error}");
     }

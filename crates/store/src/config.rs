@@ -100,7 +100,7 @@ pub(crate) async fn reseal(connection: &mut Connection, keys: &MasterKeys, limit
     u64::try_from(old.len()).map_err(|source| corrupt("sealed", source))
 }
 
-fn belongs_to(app: AppId, release: ReleaseId) -> [u8; 32] {
+pub(crate) fn belongs_to(app: AppId, release: ReleaseId) -> [u8; 32] {
     let mut both = [0; 32];
     both[..16].copy_from_slice(app.0.as_bytes());
     both[16..].copy_from_slice(release.0.as_bytes());

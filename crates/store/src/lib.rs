@@ -46,6 +46,7 @@ mod passwords;
 mod releases;
 mod rows;
 mod slugs;
+mod snapshot;
 mod sources;
 mod tokens;
 
@@ -67,6 +68,7 @@ pub use formation::{FormationChange, Formations, UpdateFormationError};
 pub use keys::{KeysError, MasterKeys};
 pub use releases::{ChangeConfigError, FinishReleaseError, NewRelease, Releases};
 pub use slugs::{NewSlug, Slugs};
+pub use snapshot::{SlugImage, Snapshot, SnapshotCounts};
 pub use sources::{NewSource, Sources};
 
 use database::Database;

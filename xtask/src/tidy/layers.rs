@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     &["domain", "supervise"],
     &["api-types", "fetch", "git-server", "images", "logs", "proxy", "runtime", "stack", "workflow"],
     &["builder", "configuration", "router", "runtime-local", "store"],
-    &["listener", "platform"],
+    &["backup", "listener", "platform"],
     &["api", "cli"],
     &["e2e", "server"],
     &["xtask"],

@@ -9,6 +9,7 @@
 mod access;
 mod account;
 mod apps;
+mod backup;
 mod buildpacks;
 mod config;
 mod deploy;
@@ -41,6 +42,7 @@ const JOURNEYS: &[(&str, Journey)] = &[
     ("lifetime: dynos outlive a kill -9 of the server and no line is lost", lifetime::killed_with_dynos),
     ("lifetime: a server that is ended and started again adopts the dynos", lifetime::ended_and_started_again),
     ("lifetime: down leaves nothing on the machine and the app comes back", lifetime::down_and_up_again),
+    ("backup: made under load, it brings apps back in another place", backup::under_load_and_back),
     ("router: a release under load loses no request", router::release_under_load),
     ("deploy: the Node example answers", deploy::node_example),
     ("deploy: a push builds, releases and serves", deploy::push_serves),

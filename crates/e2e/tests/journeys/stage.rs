@@ -52,6 +52,11 @@ impl Stage {
         Server::start_with(&self.program, options)
     }
 
+    /// A server whose data directory someone else fills.
+    pub(crate) fn server_to_be(&self) -> anyhow::Result<Server> {
+        Server::not_started(&self.program, &[])
+    }
+
     pub(crate) fn owner_of(&self, server: &Server) -> anyhow::Result<Person> {
         Person::owner(server, &self.tools)
     }

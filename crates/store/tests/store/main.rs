@@ -15,4 +15,5 @@ mod opening;
 
 mod releases;
 mod secrets;
+mod snapshots;
 mod support;
