@@ -50,3 +50,13 @@ pub struct CreateAuthorization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Vec<String>>,
 }
+
+/// `PATCH /oauth/authorizations/:id`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateAuthorization {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The OAuth client that the key is to belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<IdRef<Uuid>>,
+}

@@ -26,7 +26,9 @@ pub mod id {
     pub const INVALID_PARAMS: &str = "invalid_params";
     pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
     pub const NOT_FOUND: &str = "not_found";
+    pub const NOT_IMPLEMENTED: &str = "not_implemented";
     pub const RATE_LIMIT: &str = "rate_limit";
     pub const TOO_LARGE: &str = "request_entity_too_large";
+    pub const UNAVAILABLE: &str = "service_unavailable";
     pub const UNAUTHORIZED: &str = "unauthorized";
 }

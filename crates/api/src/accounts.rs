@@ -16,9 +16,11 @@ pub(crate) fn endpoints() -> Endpoints {
     Endpoints::default()
         .get("/account", Access::Account, Answers::One("account"), info)
         .patch("/account", Access::Account, Answers::One("account"), update)
+        .delete("/account", Access::Account, Answers::One("account"), delete)
         .get("/account/rate-limits", Access::Account, Answers::One("rate-limit"), rate_limits)
         .get("/users/{account}", Access::Account, Answers::One("account"), find)
         .patch("/users/{account}", Access::Account, Answers::One("account"), update_named)
+        .delete("/users/{account}", Access::Account, Answers::One("account"), delete_named)
         .post("/accounts", Access::Operator, Answers::Other, create)
 }
 
@@ -63,6 +65,21 @@ async fn update_named(
         return Err(Refusal::forbidden("Only its holder may change an account."));
     }
     update(State(api), Caller(caller), wish).await
+}
+
+async fn delete(State(api): State<Api>, Caller(caller): Caller) -> Result<Answer, Refusal> {
+    api.platform.accounts().delete(&caller, &caller.account).await?;
+    Answer::ok(&Account::from(&caller.account))
+}
+
+async fn delete_named(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Named(identity): Named,
+) -> Result<Answer, Refusal> {
+    let account = api.platform.accounts().find(&caller, &identity).await?;
+    api.platform.accounts().delete(&caller, &account).await?;
+    Answer::ok(&Account::from(&account))
 }
 
 async fn rate_limits(State(api): State<Api>, Caller(caller): Caller) -> Result<Answer, Refusal> {

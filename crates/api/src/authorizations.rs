@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use api_types::oauth::{AccessToken, Authorization, AuthorizationUser, CreateAuthorization};
-use axum::Json;
+use api_types::oauth::{AccessToken, Authorization, AuthorizationUser, CreateAuthorization, UpdateAuthorization};
 use axum::extract::State;
 use domain::Secret;
 use domain::account::{Account, ApiKey};
+use http::HeaderName;
 use jiff::Timestamp;
-use serde_json::json;
 
 use crate::Api;
 use crate::answer::Answer;
@@ -29,9 +28,14 @@ pub(crate) fn endpoints() -> Endpoints {
         .post("/oauth/authorizations", Access::Login, One("oauth-authorization"), create)
         .get("/oauth/authorizations", Access::Account, Many("oauth-authorization"), list)
         .get("/oauth/authorizations/{authorization}", Access::Account, One("oauth-authorization"), info)
+        .patch("/oauth/authorizations/{authorization}", Access::Account, One("oauth-authorization"), update)
         .delete("/oauth/authorizations/{authorization}", Access::Account, One("oauth-authorization"), revoke)
-        .get("/oauth/sessions", Access::Account, Answers::Other, sessions)
-        .delete("/oauth/sessions/{session}", Access::Account, Answers::Other, end_session)
+        .post(
+            "/oauth/authorizations/{authorization}/actions/regenerate-tokens",
+            Access::Account,
+            One("oauth-authorization"),
+            rotate,
+        )
 }
 
 impl Listed for Authorization {
@@ -42,9 +46,10 @@ impl Listed for Authorization {
     }
 }
 
+/// With a password it is a login, and the key a session.
 async fn create(
     State(api): State<Api>,
-    LoggedIn(account): LoggedIn,
+    LoggedIn { account, by_password }: LoggedIn,
     Body(wish): Body<CreateAuthorization>,
 ) -> Result<Answer, Refusal> {
     if wish.scope.as_ref().is_some_and(|scope| scope.iter().any(|scope| scope != "global")) {
@@ -52,8 +57,17 @@ async fn create(
     }
     let description = wish.description.as_deref().unwrap_or("Long-lived user authorization");
     let expires_in = wish.expires_in.map(|seconds| Duration::from_secs(u64::from(seconds)));
-    let (key, secret) = api.platform.accounts().issue_key(&account, description, expires_in).await?;
-    Answer::created(&shown(&account, &key, Some(&secret)))
+    let accounts = api.platform.accounts();
+    let (key, secret) = match by_password {
+        true => accounts.begin_session(&account, description, expires_in).await?,
+        false => accounts.issue_key(&account, description, expires_in).await?,
+    };
+    let answer = Answer::created(&shown(&account, &key, Some(&secret)))?;
+    if !by_password || !account.has_one_time_password {
+        return Ok(answer);
+    }
+    let warning = "Your password was for once: `heroku login`, without -i, lets you choose one of your own.";
+    Ok(answer.header(HeaderName::from_static("x-heroku-warning"), warning.to_owned()))
 }
 
 async fn list(State(api): State<Api>, Caller(caller): Caller, range: ListRange) -> Result<Answer, Refusal> {
@@ -71,22 +85,25 @@ async fn revoke(State(api): State<Api>, Caller(caller): Caller, Named(id): Named
     Answer::ok(&shown(&caller.account, &key, None))
 }
 
-/// No key is a browser's session here.
-async fn sessions() -> Json<[(); 0]> {
-    Json([])
+async fn update(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Named(id): Named,
+    Body(wish): Body<UpdateAuthorization>,
+) -> Result<Answer, Refusal> {
+    if wish.client.is_some() {
+        return Err(Refusal::not_yet("OAuth clients are"));
+    }
+    let key = match wish.description {
+        Some(description) => api.platform.accounts().describe_key(&caller, &id, &description).await?,
+        None => api.platform.accounts().key(&caller, &id).await?,
+    };
+    Answer::ok(&shown(&caller.account, &key, None))
 }
 
-/// `heroku logout` ends its session: the key it calls with, if that came from
-/// a login and so has an end. A key without end is what people put into
-/// environments and scripts; it is left alone.
-async fn end_session(State(api): State<Api>, Caller(caller): Caller, Named(id): Named) -> Result<Answer, Refusal> {
-    let no_session = || Refusal::not_found("session");
-    let key = api.platform.accounts().key(&caller, &caller.key.to_string()).await?;
-    if (id != "~" && id != key.id.to_string()) || key.expires_at.is_none() {
-        return Err(no_session());
-    }
-    let key = api.platform.accounts().revoke(&caller, &key.id.to_string()).await?;
-    Answer::ok(&json!({ "id": key.id, "description": key.description }))
+async fn rotate(State(api): State<Api>, Caller(caller): Caller, Named(id): Named) -> Result<Answer, Refusal> {
+    let (key, secret) = api.platform.accounts().rotate_key(&caller, &id).await?;
+    Answer::created(&shown(&caller.account, &key, Some(&secret)))
 }
 
 fn shown(account: &Account, key: &ApiKey, secret: Option<&Secret>) -> Authorization {

@@ -96,6 +96,7 @@ pub(crate) fn all() -> Vec<Endpoint> {
         crate::accounts::endpoints(),
         crate::apps::endpoints(),
         crate::authorizations::endpoints(),
+        crate::browser_login::endpoints(),
         crate::builds::endpoints(),
         crate::buildpacks::endpoints(),
         crate::collaborators::endpoints(),
@@ -109,8 +110,10 @@ pub(crate) fn all() -> Vec<Endpoint> {
         crate::log_sessions::endpoints(),
         crate::releases::endpoints(),
         crate::schema::endpoints(),
+        crate::sessions::endpoints(),
         crate::slugs::endpoints(),
         crate::sources::endpoints(),
+        crate::ssh_keys::endpoints(),
         crate::stacks::endpoints(),
         crate::status::endpoints(),
     ]

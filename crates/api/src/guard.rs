@@ -31,7 +31,7 @@ pub(crate) async fn check(
         Access::Login => match password_of(request.headers()) {
             Some((email, password)) => {
                 let account = log_in(&api, email, password).await?;
-                request.extensions_mut().insert(LoggedIn(account));
+                request.extensions_mut().insert(LoggedIn { account, by_password: true });
                 return Ok(next.run(request).await);
             }
             None => authenticate(&api, request.headers()).await?,
@@ -55,7 +55,7 @@ pub(crate) async fn check(
             request = Request::from_parts(parts, body);
             request.extensions_mut().insert(InApp(app));
         }
-        request.extensions_mut().insert(LoggedIn(caller.account.clone()));
+        request.extensions_mut().insert(LoggedIn { account: caller.account.clone(), by_password: false });
         request.extensions_mut().insert(Caller(caller));
         Ok::<_, Refusal>(next.run(request).await)
     };
@@ -120,7 +120,10 @@ pub(crate) struct Caller(pub(crate) platform::Caller);
 
 /// Whose account it is: known also of one who came with a password.
 #[derive(Clone)]
-pub(crate) struct LoggedIn(pub(crate) Account);
+pub(crate) struct LoggedIn {
+    pub(crate) account: Account,
+    pub(crate) by_password: bool,
+}
 
 /// The app that the path names; the caller may do to it what the endpoint does.
 #[derive(Clone)]

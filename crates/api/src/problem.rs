@@ -49,8 +49,16 @@ impl Refusal {
         refusal
     }
 
-    pub(crate) fn not_implemented(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", message)
+    /// As [`Refusal::not_found`], where there are no such things at all.
+    pub(crate) fn not_found_yet(resource: &str, what: &str) -> Self {
+        let mut refusal = Self::not_found(resource);
+        refusal.problem.message = format!("Couldn't find that {resource}: {}", not_yet(what));
+        refusal
+    }
+
+    /// `what` is a subject with its verb: `Pipelines are`.
+    pub(crate) fn not_yet(what: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, id::NOT_IMPLEMENTED, not_yet(what))
     }
 
     pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
@@ -64,6 +72,10 @@ impl Refusal {
     pub(crate) fn rate_limited(message: impl Into<String>, retry_after_s: u64) -> Self {
         let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, id::RATE_LIMIT, message);
         Self { retry_after_s: Some(retry_after_s), ..refusal }
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, id::UNAVAILABLE, message)
     }
 
     /// Ours to fix: the cause goes to the log, not to the caller.
@@ -80,6 +92,10 @@ impl Refusal {
         self.remaining = Some(remaining);
         self
     }
+}
+
+fn not_yet(what: &str) -> String {
+    format!("{what} not on this platform yet. docs/compatibility.md lists what is.")
 }
 
 impl From<PlatformError> for Refusal {
@@ -117,12 +133,18 @@ impl IntoResponse for Refusal {
 }
 
 pub(crate) async fn no_such_endpoint(method: Method, uri: Uri) -> Refusal {
+    if let Some(what) = crate::absent::topic_of(uri.path()) {
+        return Refusal::not_yet(what);
+    }
     let shown: String = uri.path().chars().take(200).collect();
     let message = format!("There is no endpoint {method} {shown} here. `GET /schema` lists those that there are.");
     Refusal::new(StatusCode::NOT_FOUND, id::NOT_FOUND, message)
 }
 
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Refusal {
+    if let Some(what) = crate::absent::topic_of(uri.path()) {
+        return Refusal::not_yet(what);
+    }
     let shown: String = uri.path().chars().take(200).collect();
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, id::METHOD_NOT_ALLOWED, format!("{shown} can't be asked to {method}."))
 }

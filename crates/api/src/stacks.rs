@@ -1,5 +1,6 @@
-//! `/stacks` and `/regions`.
+//! `/stacks`, `/regions` and `/generations`: what the platform is made of.
 
+use api_types::generation::Generation;
 use api_types::region::{self, Region};
 use api_types::stack::Stack;
 use api_types::{Time, stable_id};
@@ -24,6 +25,8 @@ pub(crate) fn endpoints() -> Endpoints {
         .get("/stacks", Access::Account, Many("stack"), list)
         .get("/stacks/{stack}", Access::Account, One("stack"), info)
         .get("/apps/{app}/available-stacks", Access::Member, Many("stack"), list)
+        .get("/generations", Access::Account, Many("generation"), generations)
+        .get("/generations/{generation}", Access::Account, One("generation"), generation_info)
         .get("/regions", Access::Account, Many("region"), regions)
         .get("/regions/{region}", Access::Account, One("region"), region_info)
 }
@@ -62,6 +65,26 @@ async fn region_info(Named(identity): Named) -> Result<Answer, Refusal> {
         Answer::ok(&Region::here(Time(SINCE)))
     } else {
         Err(Refusal::not_found("region"))
+    }
+}
+
+impl Listed for Generation {
+    const FIELDS: &'static [&'static str] = &["name", "id"];
+
+    fn key(&self, field: &str) -> Key {
+        Key::Text(if field == "id" { self.id.to_string() } else { self.name.clone() })
+    }
+}
+
+async fn generations(range: ListRange) -> Result<Answer, Refusal> {
+    range.answer(vec![Generation::here(Time(SINCE))])
+}
+
+async fn generation_info(Named(identity): Named) -> Result<Answer, Refusal> {
+    let generation = Generation::here(Time(SINCE));
+    match generation.name == identity || generation.id.to_string() == identity {
+        true => Answer::ok(&generation),
+        false => Err(Refusal::not_found("generation")),
     }
 }
 

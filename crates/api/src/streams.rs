@@ -7,7 +7,8 @@ use futures::Stream;
 use http::{HeaderValue, header};
 
 /// Where the URLs begin that are secrets; they are kept out of the log.
-pub(crate) const SECRET_PREFIXES: [&str; 4] = ["/build-output/", "/release-output/", "/log-sessions/", "/sources/"];
+pub(crate) const SECRET_PREFIXES: [&str; 6] =
+    ["/auth/browser/", "/auth/cli/", "/build-output/", "/release-output/", "/log-sessions/", "/sources/"];
 
 /// Plain text, passed on as it comes.
 pub(crate) fn text<E>(stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Response

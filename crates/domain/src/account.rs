@@ -12,6 +12,8 @@ pub struct Account {
     pub name: Option<String>,
     /// The owner of the platform may do what no other account may.
     pub is_operator: bool,
+    /// The platform made its password, and its holder has not replaced it yet.
+    pub has_one_time_password: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -23,6 +25,8 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     pub account: AccountId,
     pub description: String,
+    /// It came from a login, and `logout` ends it.
+    pub is_session: bool,
     pub expires_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

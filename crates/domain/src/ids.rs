@@ -41,6 +41,7 @@ id! {
     ReleaseId,
     SlugId,
     SourceId,
+    SshKeyId,
     /// One run of a workflow in the journal.
     WorkflowId,
 }

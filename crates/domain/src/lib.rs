@@ -34,6 +34,7 @@ pub mod procfile;
 pub mod release;
 pub mod secret;
 pub mod size;
+pub mod ssh_key;
 
 pub use app::App;
 pub use config::{ConfigKey, ConfigVars};

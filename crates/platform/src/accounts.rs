@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::account::{Account, ApiKey};
-use domain::{AccountId, ApiKeyId, Email, Secret};
-use store::CreateAccountError;
+use domain::{AccountId, ApiKeyId, AppName, Email, Secret};
+use jiff::Timestamp;
+use store::{CreateAccountError, DeleteAccountError};
 use uuid::Uuid;
 
 use crate::{Caller, Platform, PlatformError, Resource};
@@ -32,7 +33,8 @@ impl Accounts<'_> {
         self.platform.store.accounts().verify_password(email, password).await?.ok_or(PlatformError::Unauthorized)
     }
 
-    /// A new account with a password that is told this once. Operator only.
+    /// A new account with a password that is told this once, and that its
+    /// holder replaces by his own. Operator only.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -43,8 +45,7 @@ impl Accounts<'_> {
             return Err(PlatformError::Forbidden("Only the operator of this platform may create accounts.".to_owned()));
         }
         let password = Secret::new(Uuid::new_v4().simple().to_string());
-        let created =
-            self.platform.store.accounts().create(email, name, Some(&password), false, self.platform.now()).await;
+        let created = self.platform.store.accounts().invite(email, name, &password, self.platform.now()).await;
         match created {
             Ok(account) => {
                 tracing::info!(account.email = %email, "Created the account {email}");
@@ -104,17 +105,54 @@ impl Accounts<'_> {
 
     /// Replaces the caller's password, which he has to know.
     pub async fn change_password(&self, caller: &Caller, current: &Secret, new: &Secret) -> Result<(), PlatformError> {
-        if new.expose().chars().count() < SHORTEST_PASSWORD {
-            return Err(PlatformError::Invalid(format!(
-                "`new_password` is too short: use at least {SHORTEST_PASSWORD} characters."
-            )));
-        }
         self.authenticate_password(&caller.account.email, current).await.map_err(|error| match error {
             PlatformError::Unauthorized => PlatformError::Invalid("`password` is not your password.".to_owned()),
             other => other,
         })?;
-        self.platform.store.accounts().set_password(caller.account.id, new, self.platform.now()).await?;
+        self.choose_password(&caller.account, current, new).await
+    }
+
+    /// Replaces the password of someone who has just shown that he knows it.
+    pub async fn choose_password(
+        &self,
+        account: &Account,
+        current: &Secret,
+        new: &Secret,
+    ) -> Result<(), PlatformError> {
+        let new = new.expose();
+        if new.chars().count() < SHORTEST_PASSWORD {
+            let text = format!("The new password is too short: use at least {SHORTEST_PASSWORD} characters.");
+            return Err(PlatformError::Invalid(text));
+        }
+        if new == current.expose() {
+            return Err(PlatformError::Invalid("The new password is the one so far: choose another.".to_owned()));
+        }
+        self.platform.store.accounts().set_password(account.id, &Secret::new(new), self.platform.now()).await?;
         Ok(())
+    }
+
+    /// Ends an account: one's own, or as the operator anyone else's. What it
+    /// did stays in the apps of others, under an address that tells nothing.
+    pub async fn delete(&self, caller: &Caller, account: &Account) -> Result<(), PlatformError> {
+        if account.id != caller.account.id && !caller.account.is_operator {
+            return Err(PlatformError::Forbidden("Only its holder or the operator may delete an account.".to_owned()));
+        }
+        if account.is_operator {
+            let text = "The operator's account can't be deleted: no one could run the platform without it.";
+            return Err(PlatformError::Invalid(text.to_owned()));
+        }
+        match self.platform.store.accounts().delete(account.id, self.platform.now()).await {
+            Ok(()) => {
+                tracing::info!(account.id = %account.id, "Deleted the account {}", account.email);
+                Ok(())
+            }
+            Err(DeleteAccountError::OwnsApps(apps)) => {
+                let apps: Vec<&str> = apps.iter().map(AppName::as_str).collect();
+                let text = format!("This account owns apps: destroy them first ({}).", apps.join(", "));
+                Err(PlatformError::Invalid(text))
+            }
+            Err(DeleteAccountError::Store(error)) => Err(error.into()),
+        }
     }
 
     /// A new API key of the account; the key is told this once.
@@ -124,13 +162,36 @@ impl Accounts<'_> {
         description: &str,
         expires_in: Option<Duration>,
     ) -> Result<(ApiKey, Secret), PlatformError> {
-        let now = self.platform.now();
-        let expires_at = expires_in
-            .map(|wait| now.checked_add(wait))
-            .transpose()
-            .map_err(|_| PlatformError::Invalid("`expires_in` reaches beyond the end of the calendar.".to_owned()))?;
-        let description = description.chars().filter(|char| !char.is_control()).take(255).collect::<String>();
-        Ok(self.platform.store.api_keys().create(account.id, &description, expires_at, now).await?)
+        let (now, expires_at) = (self.platform.now(), self.end_of(expires_in)?);
+        Ok(self.platform.store.api_keys().create(account.id, &one_line(description), expires_at, now).await?)
+    }
+
+    /// The key of a login: a session, which `logout` ends.
+    pub async fn begin_session(
+        &self,
+        account: &Account,
+        description: &str,
+        expires_in: Option<Duration>,
+    ) -> Result<(ApiKey, Secret), PlatformError> {
+        let (now, expires_at) = (self.platform.now(), self.end_of(expires_in)?);
+        Ok(self.platform.store.api_keys().create_session(account.id, &one_line(description), expires_at, now).await?)
+    }
+
+    fn end_of(&self, expires_in: Option<Duration>) -> Result<Option<Timestamp>, PlatformError> {
+        let end = expires_in.map(|wait| self.platform.now().checked_add(wait)).transpose();
+        end.map_err(|_| PlatformError::Invalid("`expires_in` reaches beyond the end of the calendar.".to_owned()))
+    }
+
+    /// Another secret for one of the caller's keys, told this once; the one so
+    /// far is refused from now on.
+    pub async fn rotate_key(&self, caller: &Caller, id: &str) -> Result<(ApiKey, Secret), PlatformError> {
+        let key = self.key(caller, id).await?;
+        Ok(self.platform.store.api_keys().rotate(key.id, self.platform.now()).await?)
+    }
+
+    pub async fn describe_key(&self, caller: &Caller, id: &str, description: &str) -> Result<ApiKey, PlatformError> {
+        let key = self.key(caller, id).await?;
+        Ok(self.platform.store.api_keys().describe(key.id, &one_line(description), self.platform.now()).await?)
     }
 
     /// The caller's keys, the oldest first.
@@ -138,14 +199,14 @@ impl Accounts<'_> {
         Ok(self.platform.store.api_keys().list(caller.account.id).await?)
     }
 
-    /// One of the caller's keys by its id. `~` is the one he calls with, if it
-    /// has no end: one that has came from a login, and is no key of his own.
+    /// One of the caller's keys by its id. `~` is the one he calls with, unless
+    /// it is a session.
     pub async fn key(&self, caller: &Caller, id: &str) -> Result<ApiKey, PlatformError> {
         let not_found = || PlatformError::NotFound(Resource::Authorization);
         let by_id = if id == "~" { caller.key } else { id.parse::<ApiKeyId>().map_err(|_| not_found())? };
         let key = self.platform.store.api_keys().by_id(by_id).await?;
         let key = key.filter(|key| key.account == caller.account.id).ok_or_else(not_found)?;
-        if id == "~" && key.expires_at.is_some() { Err(not_found()) } else { Ok(key) }
+        if id == "~" && key.is_session { Err(not_found()) } else { Ok(key) }
     }
 
     /// Ends one of the caller's keys; it is refused from now on.
@@ -156,4 +217,9 @@ impl Accounts<'_> {
             false => Err(PlatformError::NotFound(Resource::Authorization)),
         }
     }
+}
+
+/// What a client calls a key, as one line of at most 255 characters.
+fn one_line(description: &str) -> String {
+    description.chars().filter(|char| !char.is_control()).take(255).collect()
 }

@@ -38,10 +38,12 @@ pub enum Resource {
     Feature,
     Formation,
     LogSession,
+    Login,
     Release,
     Session,
     Slug,
     Source,
+    SshKey,
     Stack,
 }
 
@@ -59,10 +61,12 @@ impl Resource {
             Self::Feature => "feature",
             Self::Formation => "process type",
             Self::LogSession => "log session",
+            Self::Login => "login",
             Self::Release => "release",
             Self::Session => "session",
             Self::Slug => "slug",
             Self::Source => "source",
+            Self::SshKey => "key",
             Self::Stack => "stack",
         }
     }

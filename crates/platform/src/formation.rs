@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::formation::Formation;
+use domain::formation::{Formation, Quantity};
 use domain::{App, ProcessType};
 use store::{FormationChange, UpdateFormationError};
 
@@ -32,6 +32,13 @@ impl Formations<'_> {
         app: &App,
         changes: &[FormationChange],
     ) -> Result<Vec<Formation>, PlatformError> {
+        if let Some(change) = changes.iter().find(|change| !change.process_type.is_scalable() && asks_for_dynos(change))
+        {
+            return Err(PlatformError::Invalid(format!(
+                "`{}` runs by itself before each release goes live, and can't be scaled.",
+                change.process_type
+            )));
+        }
         let changed = self.platform.store.formation().update(app.id, changes, self.platform.now()).await;
         let changed = match changed {
             Ok(changed) => changed,
@@ -54,6 +61,10 @@ impl Formations<'_> {
             other => PlatformError::Internal(other.into()),
         })
     }
+}
+
+fn asks_for_dynos(change: &FormationChange) -> bool {
+    matches!(change.quantity, Some(Quantity::Exactly(1..) | Quantity::More(1..)))
 }
 
 fn no_such_type(missing: &ProcessType, known: &[Formation]) -> String {

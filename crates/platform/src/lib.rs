@@ -25,6 +25,7 @@
 
 mod accounts;
 mod apps;
+mod browser_logins;
 mod buildpacks;
 mod builds;
 mod collaborators;
@@ -48,6 +49,7 @@ mod releases;
 mod rendezvous;
 mod signed;
 mod sources;
+mod ssh_keys;
 mod transcript;
 
 use std::future::Future;
@@ -79,6 +81,7 @@ use transcript::Transcripts;
 
 pub use accounts::*;
 pub use apps::*;
+pub use browser_logins::{BrowserLogin, BrowserLogins, LoginOutcome};
 pub use builder::{Source as DeploySource, SourceOrigin};
 pub use builds::{BuildRequest, Builds, Deploying, NewDeploy, Outcome};
 pub use collaborators::Member;
@@ -161,6 +164,7 @@ pub struct Platform {
     pub(crate) transcripts: Transcripts,
     pub(crate) signer: Signer,
     pub(crate) rendezvous: Arc<Rendezvous>,
+    pub(crate) browser_logins: BrowserLogins,
     pub(crate) ongoing: Ongoing,
     /// Work that goes on beside the request that began it.
     pub(crate) background: TaskTracker,
@@ -190,6 +194,7 @@ impl Platform {
             reconciler,
             watch: DynoWatch::default(),
             rendezvous: Arc::default(),
+            browser_logins: BrowserLogins::default(),
             ongoing: Ongoing::default(),
             background: TaskTracker::new(),
         });
@@ -230,6 +235,11 @@ impl Platform {
     /// Where the clients of `heroku run` are served.
     pub fn rendezvous(&self) -> Arc<Rendezvous> {
         self.rendezvous.clone()
+    }
+
+    /// Logins that wait for someone to sign in on a page.
+    pub fn browser_logins(&self) -> &BrowserLogins {
+        &self.browser_logins
     }
 
     pub fn settings(&self) -> &Settings {
@@ -342,5 +352,8 @@ impl Platform {
     }
     pub fn sources(self: &Arc<Self>) -> sources::Sources<'_> {
         sources::Sources { platform: self }
+    }
+    pub fn ssh_keys(self: &Arc<Self>) -> ssh_keys::SshKeys<'_> {
+        ssh_keys::SshKeys { platform: self }
     }
 }

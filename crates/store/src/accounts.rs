@@ -1,7 +1,7 @@
 //! Accounts and their passwords.
 
 use domain::account::Account;
-use domain::{AccountId, Email, Secret};
+use domain::{AccountId, AppName, Email, Secret};
 use jiff::Timestamp;
 
 use crate::database::{Connection, Row};
@@ -24,9 +24,21 @@ pub enum CreateAccountError {
 }
 from_database_error!(CreateAccountError);
 
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteAccountError {
+    #[error("the account owns apps")]
+    OwnsApps(Vec<AppName>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+from_database_error!(DeleteAccountError);
+
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT id, email, name, is_operator, created_at, updated_at FROM accounts ", $rest)
+        concat!(
+            "SELECT id, email, name, is_operator, has_one_time_password, created_at, updated_at FROM accounts ",
+            $rest
+        )
     };
 }
 
@@ -44,17 +56,43 @@ impl Accounts<'_> {
             Some(password) => Some(self.store.inner.passwords.hash(password).await?),
             None => None,
         };
+        self.insert(email, name, hash, is_operator, false, at).await
+    }
+
+    /// An account with a password that its holder is to replace.
+    pub async fn invite(
+        &self,
+        email: &Email,
+        name: Option<&str>,
+        one_time_password: &Secret,
+        at: Timestamp,
+    ) -> Result<Account, CreateAccountError> {
+        let hash = self.store.inner.passwords.hash(one_time_password).await?;
+        self.insert(email, name, Some(hash), false, true, at).await
+    }
+
+    async fn insert(
+        &self,
+        email: &Email,
+        name: Option<&str>,
+        password_hash: Option<String>,
+        is_operator: bool,
+        has_one_time_password: bool,
+        at: Timestamp,
+    ) -> Result<Account, CreateAccountError> {
         let id = AccountId(new_id(at));
         let mut transaction = self.store.begin().await?;
         sqlx::query(
-            "INSERT INTO accounts (id, email, name, password_hash, is_operator, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            "INSERT INTO accounts (id, email, name, password_hash, is_operator, has_one_time_password,
+                                   created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
         )
         .bind(id.to_string())
         .bind(email.as_str())
         .bind(name)
-        .bind(hash)
+        .bind(password_hash)
         .bind(is_operator)
+        .bind(has_one_time_password)
         .bind(at.as_microsecond())
         .execute(&mut *transaction)
         .await
@@ -76,9 +114,12 @@ impl Accounts<'_> {
         row.as_ref().map(account).transpose()
     }
 
-    /// In the order in which they were made.
+    /// In the order in which they were made, without deleted ones.
     pub async fn list(&self) -> Result<Vec<Account>, StoreError> {
-        all(&sqlx::query(select!("ORDER BY id")).fetch_all(self.store.readers()).await?, account)
+        all(
+            &sqlx::query(select!("WHERE deleted_at IS NULL ORDER BY id")).fetch_all(self.store.readers()).await?,
+            account,
+        )
     }
 
     /// The account, if this is its password. Takes as long for an unknown
@@ -95,13 +136,52 @@ impl Accounts<'_> {
     /// Fails with [`StoreError::Gone`] if there is no such account.
     pub async fn set_password(&self, id: AccountId, password: &Secret, at: Timestamp) -> Result<(), StoreError> {
         let hash = self.store.inner.passwords.hash(password).await?;
-        let done = sqlx::query("UPDATE accounts SET password_hash = $2, updated_at = $3 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(hash)
-            .bind(at.as_microsecond())
-            .execute(self.store.writer())
-            .await?;
+        let done = sqlx::query(
+            "UPDATE accounts SET password_hash = $2, has_one_time_password = $3, updated_at = $4 WHERE id = $1",
+        )
+        .bind(id.to_string())
+        .bind(hash)
+        .bind(false)
+        .bind(at.as_microsecond())
+        .execute(self.store.writer())
+        .await?;
         if done.rows_affected() == 0 { Err(StoreError::Gone("account")) } else { Ok(()) }
+    }
+
+    /// Removes all that is personal of an account, and its keys. The row stays
+    /// for what the account did, under an address at which no one is. Fails with
+    /// [`StoreError::Gone`] if there is no such account.
+    pub async fn delete(&self, id: AccountId, at: Timestamp) -> Result<(), DeleteAccountError> {
+        let mut transaction = self.store.begin().await?;
+        let rows = sqlx::query("SELECT name FROM apps WHERE owner = $1 ORDER BY name")
+            .bind(id.to_string())
+            .fetch_all(&mut *transaction)
+            .await?;
+        if !rows.is_empty() {
+            return Err(DeleteAccountError::OwnsApps(all(&rows, |row| row.text("name"))?));
+        }
+        for of_account in [
+            "DELETE FROM api_keys WHERE account = $1",
+            "DELETE FROM ssh_keys WHERE account = $1",
+            "DELETE FROM account_features WHERE account = $1",
+            "DELETE FROM collaborators WHERE account = $1",
+        ] {
+            sqlx::query(of_account).bind(id.to_string()).execute(&mut *transaction).await?;
+        }
+        let done = sqlx::query(
+            "UPDATE accounts SET email = $2, name = NULL, password_hash = NULL, updated_at = $3, deleted_at = $3
+             WHERE id = $1 AND deleted_at IS NULL",
+        )
+        .bind(id.to_string())
+        .bind(format!("deleted-{id}@renga.invalid"))
+        .bind(at.as_microsecond())
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::Gone("account").into());
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Sets or removes the name that is shown.
@@ -130,6 +210,7 @@ fn account(row: &Row) -> Result<Account, StoreError> {
         email: row.text("email")?,
         name: row.maybe_string("name")?,
         is_operator: row.flag("is_operator")?,
+        has_one_time_password: row.flag("has_one_time_password")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })

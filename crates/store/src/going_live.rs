@@ -58,7 +58,8 @@ async fn follow_process_types(
     let rows =
         sqlx::query(formation::select!("WHERE app = $1")).bind(app.to_string()).fetch_all(&mut *connection).await?;
     let entries = all(&rows, formation::formation)?;
-    let types = || slug.process_types.iter().filter(|(process_type, _)| process_type.is_scalable());
+    // `release` is among them, at a quantity of 0: clients look here for whether there is one.
+    let types = || slug.process_types.iter().filter(|(process_type, _)| **process_type != ProcessType::run());
     for entry in &entries {
         match types().find(|(process_type, _)| **process_type == entry.process_type) {
             None => {

@@ -48,12 +48,13 @@ mod rows;
 mod slugs;
 mod snapshot;
 mod sources;
+mod ssh_keys;
 mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
 
-pub use accounts::{Accounts, CreateAccountError};
+pub use accounts::{Accounts, CreateAccountError, DeleteAccountError};
 pub use api_keys::ApiKeys;
 pub use apps::{Apps, CreateAppError, NewApp, RenameError};
 pub use buildpacks::Buildpacks;
@@ -70,6 +71,7 @@ pub use releases::{ChangeConfigError, FinishReleaseError, NewRelease, Releases};
 pub use slugs::{NewSlug, Slugs};
 pub use snapshot::{SlugImage, Snapshot, SnapshotCounts};
 pub use sources::{NewSource, Sources};
+pub use ssh_keys::{AddSshKeyError, SshKeys};
 
 use database::Database;
 use passwords::Passwords;
@@ -157,6 +159,7 @@ groups! {
     releases: Releases,
     slugs: Slugs,
     sources: Sources,
+    ssh_keys: SshKeys,
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use crate::OpenError;
 use crate::database::Database;
 
 /// Number, name and text; a file that has been released never changes.
-const ALL: &[(i64, &str, &str)] = &[(1, "platform", include_str!("../../../migrations/sqlite/0001_platform.sql"))];
+const ALL: &[(i64, &str, &str)] = &[
+    (1, "platform", include_str!("../../../migrations/sqlite/0001_platform.sql")),
+    (5, "compatibility", include_str!("../../../migrations/sqlite/0005_compatibility.sql")),
+];
 
 /// All or nothing, and under the write lock: two servers that start at the
 /// same moment do it once.

@@ -10,7 +10,10 @@ use http::Method;
 use serde_json::json;
 use test_support::Script;
 
-use crate::harness::Server;
+use crate::harness::{Server, endpoint};
+use crate::schema::Schema;
+
+const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMTt9OTEztwE/ncJLnCd7Y8A0+nZnaw74U+lCeG0+RsL me@laptop";
 
 #[tokio::test]
 async fn every_endpoint_answers_as_the_published_schema_says() {
@@ -26,11 +29,9 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
         "/users/~/addons",
         "/account/app-transfers",
         "/account/invoices",
-        "/account/keys",
         "/account/features",
         "/enterprise-accounts",
         "/oauth/clients",
-        "/oauth/sessions",
         "/pipelines",
         "/pipeline-couplings",
         "/spaces",
@@ -39,35 +40,26 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
         "/apps/first/addons",
         "/apps/first/addon-attachments",
         "/apps/first/sni-endpoints",
+        "/apps/first/telemetry-drains",
         "/apps/first/webhooks",
         "/apps/first/webhook-deliveries",
         "/apps/first/webhook-events",
     ] {
         assert_eq!(me.get(list).await.ok(), json!([]), "{list}");
     }
-    for (path, resource) in [
-        ("/apps/first/pipeline-couplings", "pipeline_coupling"),
-        ("/apps/first/review-app", "review_app"),
-        ("/apps/first/addons/x", "add_on"),
-        ("/addons/x", "add_on"),
-        ("/spaces/x", "space"),
-        ("/teams/x", "team"),
-        ("/teams/x/apps", "team"),
-        ("/pipelines/x", "pipeline"),
-        ("/account/features/x", "feature"),
-    ] {
+    for (path, resource) in
+        [("/apps/first/pipeline-couplings", "pipeline_coupling"), ("/account/features/x", "feature")]
+    {
         assert_eq!(me.get(path).await.expect(404)["resource"], resource, "{path}");
     }
-    assert_eq!(me.post("/actions/addons/resolve", json!({})).await.expect(404)["resource"], "add_on");
-    let attachments = me.post("/actions/addon-attachments/resolve", json!({})).await;
-    assert_eq!(attachments.expect(404)["resource"], "add_on attachment");
     me.patch("/account/features/x", json!({ "enabled": true })).await.refused(404, "not_found");
-    server.stranger().post("/auth", json!({})).await.refused(501, "not_implemented");
-
+    assert_eq!(me.get("/apps/first/usage").await.ok(), json!({ "addons": [] }));
+    me.get("/apps/first/features/runtime-heroku-exec").await.refused(501, "not_implemented");
     for list in [
         "/apps",
         "/users/~/apps",
         "/stacks",
+        "/generations",
         "/regions",
         "/dyno-sizes",
         "/apps/first/available-stacks",
@@ -80,6 +72,7 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
     for one in [
         "/apps/first",
         "/stacks/host",
+        "/generations/cedar",
         "/regions/us",
         "/dyno-sizes/standard-1x",
         "/apps/first/formation/web",
@@ -110,6 +103,21 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
     assert!(missed.is_empty(), "no test visits {missed:#?}");
 }
 
+/// A client of Heroku's never learns that it erred where the platform lacks something.
+#[tokio::test]
+async fn every_endpoint_of_the_published_schema_is_there_or_said_to_be_missing() {
+    let server = Server::start().await;
+    server.app("first").await;
+    let Some(schema) = Schema::load() else { return };
+    for (method, path) in schema.links() {
+        let path = path.replacen("/apps/*", "/apps/first", 1).replace('*', "x");
+        if endpoint(&method, &path).is_none() {
+            let message = server.operator().ask(method, &path, Body::from("{}")).await.refused(501, "not_implemented");
+            assert!(message.contains("not on this platform yet"), "{path}: {message}");
+        }
+    }
+}
+
 async fn accounts(server: &Server) {
     let me = server.operator();
     me.get("/account").await.ok();
@@ -122,10 +130,42 @@ async fn accounts(server: &Server) {
     let id = made["id"].as_str().unwrap();
     me.get("/oauth/authorizations").await.ok();
     me.get(&format!("/oauth/authorizations/{id}")).await.ok();
-    let session = server.with_key(&domain::Secret::new(made["access_token"]["token"].as_str().unwrap()));
-    session.delete("/oauth/sessions/~").await.ok();
-    let made = me.post("/oauth/authorizations", json!({ "scope": ["global"] })).await.created();
-    me.delete(&format!("/oauth/authorizations/{}", made["id"].as_str().unwrap())).await.ok();
+    me.patch(&format!("/oauth/authorizations/{id}"), json!({ "description": "Laptop" })).await.ok();
+    me.post(&format!("/oauth/authorizations/{id}/actions/regenerate-tokens"), json!({})).await.created();
+    me.delete(&format!("/oauth/authorizations/{id}")).await.ok();
+
+    server.platform.account("visitor@example.com").await;
+    let visitor = server.with_password("visitor@example.com", "correct horse battery staple");
+    let made = visitor.post("/oauth/authorizations", json!({ "expires_in": 60 })).await.created();
+    let visitor = server.with_key(&domain::Secret::new(made["access_token"]["token"].as_str().unwrap()));
+    assert_eq!(visitor.get("/oauth/sessions").await.ok()[0]["id"], made["id"]);
+    visitor.delete("/oauth/sessions/~").await.ok();
+    me.delete("/users/visitor@example.com").await.ok();
+    let (_, key) = server.platform.account("leaver@example.com").await;
+    server.with_key(&key).delete("/account").await.ok();
+    browser_login(server).await;
+
+    let key = json!({ "public_key": SSH_KEY });
+    let added = me.post("/account/keys", key.clone()).await.created();
+    assert_eq!((&added["comment"], &added["email"]), (&json!("me@laptop"), &json!("operator@example.com")));
+    me.post("/account/keys", key).await.refused(422, "invalid_params");
+    me.post("/account/keys", json!({ "public_key": "ssh-rsa AAAA" })).await.refused(422, "invalid_params");
+    let path = format!("/account/keys/{}", added["id"].as_str().unwrap());
+    assert_eq!(me.get("/account/keys").await.ok(), json!([added]));
+    assert_eq!(me.get(&path).await.ok(), added);
+    me.delete(&path).await.ok();
+    me.delete(&path).await.refused(404, "not_found");
+}
+
+async fn browser_login(server: &Server) {
+    let stranger = server.stranger();
+    let begun = stranger.post("/auth", json!({ "description": "A laptop" })).await.created();
+    let page = begun["browser_url"].as_str().unwrap();
+    assert!(stranger.get(page).await.text.contains("A laptop"));
+    let refused = stranger.submit(page, "action=refuse").await;
+    assert_eq!(refused.status, 200, "{}", refused.text);
+    let outcome = stranger.get(begun["cli_url"].as_str().unwrap()).await.ok();
+    assert_eq!(outcome["error"], "The login was refused in the browser.");
 }
 
 async fn hangers_on(server: &Server) {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use api::{Answers, ApiConfig, EndpointInfo};
 use axum::Router;
 use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use domain::{App, Secret};
 use http::uri::Scheme;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -53,6 +55,11 @@ impl Server {
 
     pub(crate) fn with_authorization(&self, authorization: &str) -> Client {
         Client { authorization: Some(authorization.to_owned()), ..self.stranger() }
+    }
+
+    /// Comes with an e-mail address and a password.
+    pub(crate) fn with_password(&self, email: &str, password: &str) -> Client {
+        self.with_authorization(&format!("Basic {}", STANDARD.encode(format!("{email}:{password}"))))
     }
 
     /// Has no key.
@@ -133,6 +140,12 @@ impl Client {
         self.ask(Method::DELETE, path, Body::empty()).await
     }
 
+    /// Posts a form.
+    pub(crate) async fn submit(&self, path: &str, form: &str) -> Answer {
+        let client = self.clone().header("content-type", "application/x-www-form-urlencoded");
+        client.ask(Method::POST, path, Body::from(form.to_owned())).await
+    }
+
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Body) -> Answer {
         let response = self.stream(method.clone(), path, body).await;
         let (parts, body) = response.into_parts();
@@ -180,6 +193,9 @@ impl Client {
             return;
         }
         if !ended_well {
+            if answer.headers.get("content-type").is_some_and(|kind| kind == "text/html; charset=utf-8") {
+                return; // a page for people
+            }
             let problem = answer.json();
             assert!(problem["id"].is_string() && problem["message"].is_string(), "{} {}", answer.what, answer.text);
             return;

@@ -8,5 +8,6 @@ mod conformance;
 mod conventions;
 mod harness;
 mod journeys;
+mod logins;
 mod schema;
 mod streams;

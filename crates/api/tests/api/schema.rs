@@ -22,6 +22,20 @@ impl Schema {
         }
     }
 
+    /// Method and path of every link, with `*` for each parameter.
+    pub(crate) fn links(&self) -> Vec<(http::Method, String)> {
+        let definitions = self.0["definitions"].as_object().unwrap().values();
+        let links = definitions.filter_map(|definition| definition["links"].as_array()).flatten();
+        let with_stars = |href: &str| {
+            let parts = href.split('/').map(|part| if part.starts_with('{') { "*" } else { part });
+            parts.collect::<Vec<_>>().join("/")
+        };
+        let link = |link: &Value| {
+            (link["method"].as_str().unwrap().parse().unwrap(), with_stars(link["href"].as_str().unwrap()))
+        };
+        links.map(link).collect()
+    }
+
     /// All ways in which `value` is not as the definition says.
     pub(crate) fn faults(&self, definition: &str, value: &Value) -> Vec<String> {
         let Some(schema) = self.0["definitions"].get(definition) else {

@@ -1,7 +1,7 @@
 //! Accounts, passwords and API keys.
 
 use domain::Secret;
-use store::{CreateAccountError, StoreError};
+use store::{AddSshKeyError, CreateAccountError, StoreError};
 
 use crate::support::{at, home};
 
@@ -54,4 +54,35 @@ async fn an_api_key_opens_its_account_until_it_expires_or_is_deleted() {
     let nobody = domain::AccountId(uuid::Uuid::nil());
     let refused = store.api_keys().create(nobody, "", None, at(1)).await;
     assert!(matches!(refused, Err(StoreError::Gone(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_rotated_key_has_another_secret_and_a_session_is_told_from_a_key() {
+    let store = home().await;
+    let ann = store.account("ann@example.com").await;
+    let (key, old) = store.api_keys().create(ann.id, "server", None, at(1)).await.unwrap();
+    let (session, _) = store.api_keys().create_session(ann.id, "login", Some(at(9)), at(2)).await.unwrap();
+    assert_eq!((key.is_session, session.is_session), (false, true));
+    let (rotated, new) = store.api_keys().rotate(key.id, at(3)).await.unwrap();
+    assert_eq!((rotated.id, rotated.updated_at), (key.id, at(3)));
+    assert_eq!(store.api_keys().authenticate(&old, at(4)).await.unwrap(), None);
+    assert!(store.api_keys().authenticate(&new, at(4)).await.unwrap().is_some());
+    assert_eq!(store.api_keys().describe(key.id, "laptop", at(5)).await.unwrap().description, "laptop");
+    let gone = domain::ApiKeyId(uuid::Uuid::nil());
+    assert!(matches!(store.api_keys().rotate(gone, at(6)).await, Err(StoreError::Gone(_))));
+}
+
+#[tokio::test]
+async fn ssh_keys_belong_to_one_account_each() {
+    let store = home().await;
+    let (ann, bob) = (store.account("ann@example.com").await, store.account("bob@example.com").await);
+    let text = format!("ssh-ed25519 AAAA{} ann@laptop", "C3Nz".repeat(16));
+    let line: domain::ssh_key::SshPublicKey = text.parse().unwrap();
+    let key = store.ssh_keys().add(ann.id, &line, "SHA256:x", at(1)).await.unwrap();
+    assert!(matches!(store.ssh_keys().add(ann.id, &line, "SHA256:x", at(2)).await, Err(AddSshKeyError::Already)));
+    store.ssh_keys().add(bob.id, &line, "SHA256:x", at(3)).await.unwrap();
+    assert_eq!(store.ssh_keys().list(ann.id).await.unwrap(), std::slice::from_ref(&key));
+    assert!(store.ssh_keys().remove(key.id).await.unwrap());
+    assert!(!store.ssh_keys().remove(key.id).await.unwrap());
+    assert_eq!(store.ssh_keys().list(bob.id).await.unwrap().len(), 1);
 }

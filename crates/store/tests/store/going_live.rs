@@ -20,7 +20,7 @@ async fn the_first_deploy_starts_one_web_and_later_ones_keep_what_was_scaled() {
     let store = home().await;
     let app = store.app("one").await;
     deploy(&store, &app, &[("web", "v1"), ("worker", "w1"), ("release", "migrate")], 10).await;
-    assert_eq!(store.formation_text(&app).await, "web=1 worker=0");
+    assert_eq!(store.formation_text(&app).await, "release=0 web=1 worker=0");
     let scale = [
         wish("web", Some(Quantity::Exactly(3)), Some(DynoSize::Standard2X)),
         wish("worker", Some(Quantity::More(2)), None),

@@ -41,7 +41,7 @@ async fn a_release_with_a_phase_goes_live_when_the_phase_has_passed_and_else_nev
     let passed = store.releases().finish(passing.id, ReleaseEvent::PhasePassed, at(6)).await.unwrap();
     assert_eq!((passed.state, passed.current, passed.updated_at), (ReleaseState::Succeeded, true, at(6)));
     assert_eq!(store.versions(&app).await.0, 3);
-    assert_eq!(store.formation_text(&app).await, "web=1");
+    assert_eq!(store.formation_text(&app).await, "release=0 web=1");
     assert!(store.releases().pending().await.unwrap().is_empty());
     let again = store.releases().finish(passing.id, ReleaseEvent::Interrupted, at(7)).await;
     assert!(matches!(again, Err(FinishReleaseError::Refused(_))));
