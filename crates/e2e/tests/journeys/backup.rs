@@ -29,7 +29,7 @@ pub(crate) fn under_load_and_back(stage: &Stage) -> anyhow::Result<()> {
         let made = server.renga(&["backup", "create", &archive, "--json"]);
         is_done.store(true, Ordering::Relaxed);
         let load = requests.join().map_err(|_| anyhow::anyhow!("the requests panicked"));
-        (made, load.and_then(|count| count).and_then(|count| Ok((count, changes.join().is_ok()))))
+        (made, load.and_then(|count| count).map(|count| (count, changes.join().is_ok())))
     });
     let made = made?.ok()?.json()?;
     let (requests, changed) = load?;
