@@ -8,10 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, Case, example, new_app, tar_of};
 
-pub(crate) const ALL: [(&str, Case); 9] = [
-    ("python_app_is_built_cached_and_answers", |bench| Box::pin(python(bench))),
-    ("python_version_that_cannot_be_had_is_refused", |bench| Box::pin(python_version(bench))),
-    ("go_app_is_built_and_answers", |bench| Box::pin(go(bench))),
+pub(crate) const ALL: [(&str, Case); 6] = [
     ("static_site_is_served", |bench| Box::pin(static_site(bench))),
     ("procfile_alone_runs", |bench| Box::pin(procfile_only(bench))),
     ("nothing_detected_is_said", |bench| Box::pin(nothing(bench))),
@@ -19,40 +16,6 @@ pub(crate) const ALL: [(&str, Case); 9] = [
     ("hostile_builds_are_bounded", |bench| Box::pin(hostile(bench))),
     ("cancelled_build_ends_at_once", |bench| Box::pin(cancelled(bench))),
 ];
-
-async fn python(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let app = new_app();
-    let first = bench.build(&builder, app, &example("python-hello"), &[]).await;
-    first.says("-----> Python app detected\n-----> Using Python 3.13");
-    first.says("(.python-version asks for 3.13)\n");
-    let first = first.built();
-    let answers = bench.answers(&first, &["/"]).await;
-    assert!(answers[0].contains("Hello from web.1, on Python 3.13"), "{answers:?}");
-    builder.tidied().await;
-    let second = bench.build(&builder, app, &example("python-hello"), &[]).await;
-    second.says("Using cached install of the packages");
-    assert_eq!(second.built().image, first.image);
-}
-
-async fn python_version(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let tar = tar_of(&[("requirements.txt", "flask\n"), ("runtime.txt", "python-3.9.18\n")]);
-    let outcome = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await;
-    outcome.says(" !     Python 3.9.18, which runtime.txt asks for, can't be had on this stack");
-    outcome.says("It has Python 3.13.");
-    assert_rejected(&outcome.result, &Rejection::CompileFailed("Python".to_owned()));
-}
-
-async fn go(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let outcome = bench.build(&builder, new_app(), &example("go-hello"), &[]).await;
-    outcome.says("-----> Go app detected\n-----> Using go1.24");
-    outcome.says("Procfile declares types -> web\n");
-    let built = outcome.built();
-    let answers = bench.answers(&built, &["/"]).await;
-    assert!(answers[0].contains("Hello from web.1, on go1.24"), "{answers:?}");
-}
 
 async fn static_site(bench: &Bench) {
     let builder = bench.builder(BuildLimits::default());

@@ -7,7 +7,9 @@
 
 mod bench;
 mod cases;
+mod go;
 mod node;
+mod python;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
     let cases = cases::ALL
         .iter()
         .chain(&node::ALL)
+        .chain(&python::ALL)
+        .chain(&go::ALL)
         .filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted.as_str())));
     if arguments.iter().any(|argument| argument == "--list") {
         cases.for_each(|(name, _)| println!("{name}: test"));

@@ -1,0 +1,4 @@
+// Package greet is a module that only vendor/ has.
+package greet
+
+const Words = "Hello from a vendored module"

@@ -1,0 +1,1 @@
+WORDS = "Hello from a package by path"
