@@ -44,11 +44,12 @@ async function main([folder, cache, envFolder]) {
 function open(folder, cache, envFolder) {
   fs.mkdirSync(cache, { recursive: true });
   const app = new App(folder);
-  const env = new Environment(process.env, configVars(envFolder));
+  const vars = configVars(envFolder);
+  const env = new Environment(process.env, vars);
   const work = fs.mkdtempSync(path.join(os.tmpdir(), 'node-'));
   const registry = new Registry(env, { work, cache: path.join(cache, 'versions') });
   const tools = new Tools(path.join(cache, 'tools'), path.join(folder, '.heroku/node'), registry);
-  return { app, cache, env, work, registry, tools, manager: managers.of(app) };
+  return { app, cache, vars, env, work, registry, tools, manager: managers.of(app) };
 }
 
 async function installBinaries(build) {
@@ -89,7 +90,7 @@ async function versionOf({ app, env, manager }, release) {
 }
 
 function createEnvironment(build) {
-  const { env, manager, registry, nodeFolder } = build;
+  const { app, env, manager, nodeFolder } = build;
   env.default({ NODE_ENV: 'production', NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}` });
   env.default({ npm_config_update_notifier: 'false', npm_config_fund: 'false', npm_config_audit: 'false' });
   // A registry that does not answer is given up after seconds.
@@ -108,16 +109,13 @@ function createEnvironment(build) {
   blank();
 
   // devDependencies are installed if something is built here, or if they stay.
-  const { app } = build;
   build.scripts = ['heroku-postbuild', 'build'].filter((name) => app.hasScript(name)).slice(0, 1);
   build.lifecycle = manager.lifecycle.filter((name) => app.hasScript(name));
   build.pruneSkip = env.get('NODE_ENV') !== 'production' ? `NODE_ENV is '${env.get('NODE_ENV')}'` : manager.pruneSkip(env);
   const needed = build.scripts.length || build.lifecycle.length || app.hasScript('heroku-prebuild') || app.hasScript('heroku-cleanup');
   build.dev = !manager.isProduction(env) && (!manager.onlyProductionInstalls || Boolean(build.pruneSkip) || Boolean(needed));
   build.directories = new Directories(build);
-  build.modules = new Modules(build);
   build.directories.restore(false);
-  build.registryProblem = () => registry.unreachable();
 }
 
 async function runScript(build, name, title) {
@@ -141,14 +139,14 @@ async function runNamed({ app, env, manager }, name, flags = []) {
 }
 
 async function installDependencies(build) {
-  const { app, env, manager, modules } = build;
+  const { app, env, manager } = build;
+  // Not before the prebuild script has made what it makes.
+  const modules = (build.modules = new Modules(build));
   step('Installing dependencies');
   if (app.hasModules && manager.name === 'npm') {
     await rebuildCheckedIn(build);
   } else if (modules.restore()) {
     detail(`Using node_modules from the cache: package.json and ${app.lockfile} are unchanged`);
-    // What the app itself does at an installation may depend on all of its files.
-    for (const script of build.lifecycle) await runNamed(build, script);
   } else {
     if (app.hasModules) discardCheckedIn(build);
     if (!app.lockfile) modules.restoreAsIs();
@@ -156,6 +154,8 @@ async function installDependencies(build) {
   }
   build.directories.restore(true);
   modules.installed();
+  // What the app itself does at an installation may depend on all of its files.
+  for (const script of modules.restored ? build.lifecycle : []) await runNamed(build, script);
   if (env.get('NODE_VERBOSE') === 'true') await show([manager.name, 'list', '--depth=0'], { cwd: app.folder, env: env.all });
   blank();
 }

@@ -36,7 +36,9 @@ class Modules {
     this.folder = path.join(build.cache, 'modules');
     this.file = path.join(this.folder, 'kept.json');
     this.before = fs.existsSync(this.file) ? JSON.parse(fs.readFileSync(this.file, 'utf8')) : {};
-    this.enabled = build.env.get('NODE_MODULES_CACHE') !== 'false' && this.isAlone();
+    this.allowed = build.env.get('NODE_MODULES_CACHE') !== 'false';
+    this.enabled = this.allowed && this.isAlone();
+    this.now = { signature: this.signature(), key: this.enabled ? this.key() : undefined, copied: this.before.copied === true };
   }
 
   /** Whether the lockfile and the configuration alone determine what an installation makes. */
@@ -68,17 +70,20 @@ class Modules {
 
   /** What an installation has made: each outermost node_modules, and what Plug'n'Play needs. */
   trees() {
-    const { app, manager } = this.build;
-    const all = run([...FIND, '-name', 'node_modules', '-prune', '-printf', '%P\\n'], { cwd: app.folder });
+    const { app, manager, directories } = this.build;
+    const all = run([...FIND, '-name', 'node_modules', '-prune', '-printf', '%P\\n'], { cwd: app.folder }).split('\n');
     const more = (manager.alsoInstalls?.(app) ?? []).filter((name) => app.has(name));
-    return [...all.split('\n').filter(Boolean).sort(), ...more];
+    // What the app keeps by cacheDirectories is no matter of ours.
+    return [...all.filter((tree) => tree && !directories.names.includes(tree)).sort(), ...more];
   }
 
   key() {
-    const { app, env, manager, version, node, dev } = this.build;
+    const { app, env, version, dev } = this.build;
     const hash = crypto.createHash('sha256');
     const add = (...parts) => parts.forEach((part) => hash.update(`${String(part).length}:${part}`));
-    add(FORMAT, node, manager.name, version, process.env.STACK, env.get('NODE_ENV'), dev);
+    add(FORMAT, this.signature(), version, env.get('NODE_ENV'), dev);
+    // Install scripts may read any of them.
+    if (this.hasInstallScripts()) add(JSON.stringify(this.build.vars));
     for (const name of Object.keys(env.all).filter((known) => /^(npm_config|yarn|pnpm)_/i.test(known)).sort()) {
       if (!/(cache|nodedir|cache_folder|store_dir)$/i.test(name)) add(name, env.all[name]);
     }
@@ -87,6 +92,18 @@ class Modules {
     const files = patches.length ? run(['find', ...patches, '-type', 'f', '-print'], { cwd: app.folder }).split('\n').filter(Boolean).sort() : [];
     for (const file of [app.lockfile, ...CONFIGURATION, ...files]) if (app.has(file)) add(file, app.read(file));
     return hash.digest('hex');
+  }
+
+  /** What compiled modules depend on. */
+  signature() {
+    const { manager, node } = this.build;
+    return JSON.stringify([process.env.STACK, node, manager.name]);
+  }
+
+  hasInstallScripts() {
+    const { app, manager } = this.build;
+    const lock = app.read(app.lockfile);
+    return manager.name !== 'npm' || /"(hasInstallScript|lockfileVersion)": *(true|1)\b/.test(lock);
   }
 
   essence(file) {
@@ -99,17 +116,18 @@ class Modules {
 
   /** Puts the kept modules in place, if they fit; answers whether they do. */
   restore() {
-    this.now = { key: this.enabled ? this.key() : undefined, copied: this.before.copied === true };
     if (!this.enabled || this.before.key !== this.now.key || !fs.existsSync(this.path('full'))) return false;
-    this.place('full', this.now.copied);
     this.now.slim = this.before.slim;
+    // The app's own scripts write into the modules, and so does pruning.
+    const { dev, lifecycle, pruneSkip } = this.build;
+    this.place('full', this.now.copied || lifecycle.length > 0 || (dev && !pruneSkip && !this.now.slim));
     this.restored = true;
     return true;
   }
 
   /** Without a lockfile: puts what there is in place, for the manager to bring up to date. */
   restoreAsIs() {
-    if (this.build.env.get('NODE_MODULES_CACHE') !== 'false' && fs.existsSync(this.path('full'))) this.place('full', true);
+    if (this.allowed && this.before.signature === this.now.signature && fs.existsSync(this.path('full'))) this.place('full', true);
   }
 
   path(name) {
@@ -124,18 +142,19 @@ class Modules {
   keep(name, copied) {
     discard(this.path(name), this.build.work);
     fs.mkdirSync(this.path(name), { recursive: true });
-    const trees = this.trees();
+    const trees = this.treesInstalled.filter((tree) => this.build.app.has(tree));
     if (trees.length) run(['cp', copied ? '-a' : '-al', '--parents', '--', ...trees, this.path(name)], { cwd: this.build.app.folder });
   }
 
-  /** To be called between installation and build. */
+  /** To be called when the modules are as an installation leaves them. */
   installed() {
+    const { app, manager } = this.build;
+    this.treesInstalled = this.trees();
     if (!this.restored) {
       discard(this.folder, this.build.work);
-      fs.mkdirSync(this.folder, { recursive: true });
-      if (this.build.env.get('NODE_MODULES_CACHE') !== 'false' && !this.build.app.hasModules) this.keep('full', true);
+      // Modules that are links into a store of the manager's are so here, too.
+      if (this.allowed && !app.hasModules) this.keep('full', this.now.copied || !manager.linksStore);
     }
-    this.treesInstalled = this.trees();
     this.listed = this.listing();
     this.marker = path.join(this.build.work, 'installed');
     fs.writeFileSync(this.marker, '');
@@ -149,7 +168,7 @@ class Modules {
   /** Whether something in the modules has been written, made or deleted since `installed`. */
   changed() {
     if (!this.treesInstalled.length) return false;
-    if (this.listing() !== this.listed) return true;
+    if (this.treesInstalled.some((tree) => !this.build.app.has(tree)) || this.listing() !== this.listed) return true;
     const scratch = SCRATCH.flatMap((name) => ['-name', name, '-o']).slice(0, -1);
     const words = ['find', ...this.treesInstalled, '-mindepth', '1', '(', ...scratch, ')', '-prune', '-o', '-cnewer', this.marker, '-print', '-quit'];
     return run(words, { cwd: this.build.app.folder }) !== '';
@@ -158,11 +177,10 @@ class Modules {
   /** To be called after the build: decides how long the kept modules serve. */
   built() {
     this.isChanged = this.changed();
-    if (this.isChanged && !this.now.copied) {
-      // Kept files may be the very ones that were written.
-      if (this.restored) discard(this.path('full'), this.build.work);
-      this.now.copied = true;
-    }
+    if (!this.isChanged || this.now.copied) return;
+    // Kept files may be the very ones that were written.
+    if (this.restored || this.build.manager.linksStore) discard(this.path('full'), this.build.work);
+    this.now.copied = true;
   }
 
   /** Swaps the modules for those without devDependencies of an earlier build; answers whether it could. */

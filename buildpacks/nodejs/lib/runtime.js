@@ -105,6 +105,11 @@ async function fetch({ source, version, url }, folder, registry) {
   if (/E404|ETARGET|notarget/.test(packed.stderr)) await refuse(registry, version);
   if (!packed.ok) fail(`Node.js ${version} could not be downloaded from the npm registry:`, ...words(packed.stderr));
   run(['tar', '-xzf', path.join(registry.work, `${PACKAGE}-${version}.tgz`), '-C', folder, '--strip-components=1', 'package/bin', 'package/include']);
+  // OpenSSL's headers for all the other systems are a third of it.
+  const systems = path.join(folder, 'include/node/openssl/archs');
+  for (const name of fs.existsSync(systems) ? fs.readdirSync(systems) : []) {
+    if (!/^linux-(x86_64|aarch64)$/.test(name)) fs.rmSync(path.join(systems, name), { recursive: true });
+  }
 }
 
 /** The version of npm that came with a Node.js upstream, which packages from the registry lack. */

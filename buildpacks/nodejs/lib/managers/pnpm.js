@@ -103,5 +103,5 @@ function profile(version) {
 
 module.exports = {
   name, lifecycle, request, environment, isProduction, installCommand, pruneSkip, pruneCommands, runCommand, advice, isClosed,
-  profile, onlyProductionInstalls: true,
+  profile, onlyProductionInstalls: true, linksStore: true,
 };

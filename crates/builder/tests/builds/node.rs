@@ -178,36 +178,45 @@ async fn contradictions(bench: &Bench) {
     }
 }
 
-/// The second build finds what the first one left in a folder that it names,
-/// and not what it wrote into an installed module.
+/// A later build finds what an earlier one left in a folder that it names, and
+/// not what it wrote into installed modules; what an installation makes of the
+/// app's own files is made anew.
 async fn scripts(bench: &Bench) {
     let builder = bench.builder(BuildLimits::default());
     let app = new_app();
     let manifest = r#"{
         "name": "x", "engines": { "node": "20.x" }, "cacheDirectories": ["kept", "../out"],
         "scripts": {
-            "heroku-prebuild": "echo 1 pre $(cat kept/file)", "postinstall": "echo 2 post",
+            "heroku-prebuild": "echo 1 pre $(cat kept/file)",
+            "postinstall": "echo 2 post; cp source node_modules/left-pad/generated",
             "heroku-postbuild": "cat node_modules/left-pad/added; echo dirt >>node_modules/left-pad/added; mkdir -p kept; echo was here >kept/file",
-            "heroku-cleanup": "rm kept/file; echo 4 clean", "start": "true"
+            "heroku-cleanup": "rm kept/file; echo 4 clean",
+            "start": "node server.js"
         },
-        "dependencies": { "left-pad": "1.3.0" }
+        "dependencies": { "left-pad": "1.3.0" }, "devDependencies": { "is-number": "6.0.0" }
     }"#;
-    let lock = r#"{"name":"x","lockfileVersion":3,"requires":true,"packages":{"":{"name":"x","hasInstallScript":true,"dependencies":{"left-pad":"1.3.0"}},
-        "node_modules/left-pad":{"version":"1.3.0","integrity":"sha512-XI5MPzVNApjAyhQzphX8BkmKsKUxD4LdyK24iZeQGinBN9yTQT3bFlCBy/aVx2HrNcqQGsdot8ghrjyrvMCoEA=="}}}"#;
-    let tar = tar_of(&[("package.json", manifest), ("package-lock.json", lock)]);
-    for round in 0..3 {
-        let outcome = bench.build_tar(&builder, app, tar.clone(), &[], &CancellationToken::new()).await;
+    let lock = r#"{"name":"x","lockfileVersion":3,"requires":true,"packages":{
+        "":{"name":"x","hasInstallScript":true,"dependencies":{"left-pad":"1.3.0"},"devDependencies":{"is-number":"6.0.0"}},
+        "node_modules/left-pad":{"version":"1.3.0","integrity":"sha512-XI5MPzVNApjAyhQzphX8BkmKsKUxD4LdyK24iZeQGinBN9yTQT3bFlCBy/aVx2HrNcqQGsdot8ghrjyrvMCoEA=="},
+        "node_modules/is-number":{"version":"6.0.0","dev":true,"integrity":"sha512-Wu1VHeILBK8KAWJUAiSZQX94GmOE45Rg6/538fKwiloUu21KncEkYGPqob2oSZ5mUT73vLGrHQjKw3KMPwfDzg=="}}}"#;
+    let server = r#"const fs = require("fs"), made = fs.readFileSync("node_modules/left-pad/generated") + " " + fs.existsSync("node_modules/is-number");
+        require("http").createServer((request, response) => response.end(made)).listen(process.env.PORT)"#;
+    for source in ["first", "second", "third"] {
+        let files =
+            [("package.json", manifest), ("package-lock.json", lock), ("server.js", server), ("source", source)];
+        let outcome = bench.build_tar(&builder, app, tar_of(&files), &[], &CancellationToken::new()).await;
         let text = &outcome.text;
-        let places: Vec<_> =
-            ["1 pre", "2 post", "Running heroku-postbuild", "4 clean"].map(|words| text.rfind(words)).into();
+        let places = ["1 pre", "2 post", "Running heroku-postbuild", "4 clean"].map(|words| text.rfind(words));
         assert!(places.is_sorted() && places[0].is_some(), "{places:?} in\n{text}");
         outcome.says(
             " !     Warning: cacheDirectories in package.json names \"../out\", which is no folder of the app.\n",
         );
-        assert_eq!(text.contains("1 pre was here"), round > 0, "{text}");
-        assert_eq!(text.contains(FROM_CACHE), round > 0, "{text}");
-        assert!(!text.contains("dirt\n       dirt") && text.matches("       dirt").count() == 0, "{text}");
-        outcome.built();
+        let is_later = source != "first";
+        assert_eq!(text.contains("1 pre was here"), is_later, "{text}");
+        assert_eq!(text.contains(FROM_CACHE), is_later, "{text}");
+        assert!(!text.contains("\n       dirt"), "{text}");
+        let answers = bench.answers(&outcome.built(), &["/"]).await;
+        assert!(answers[0].ends_with(&format!("{source} false")), "{answers:?}");
         builder.tidied().await;
     }
     builder.purge_cache(app).await.unwrap();
