@@ -95,6 +95,7 @@ pub(crate) fn all() -> Vec<Endpoint> {
         crate::absent::endpoints(),
         crate::accounts::endpoints(),
         crate::apps::endpoints(),
+        crate::authority::endpoints(),
         crate::authorizations::endpoints(),
         crate::browser_login::endpoints(),
         crate::builds::endpoints(),

@@ -14,6 +14,7 @@ mod absent;
 mod accounts;
 mod answer;
 mod apps;
+mod authority;
 mod authorizations;
 mod body;
 mod browser_login;
@@ -63,6 +64,9 @@ pub struct ApiConfig {
     pub public_url: String,
     /// Apps answer on `<app>.<base_domain>`.
     pub base_domain: String,
+    /// The certificate of the authority that the platform's certificates come
+    /// from, if it is one of its own.
+    pub authority_pem: Option<String>,
     /// Requests that an account may make, as a bucket that refills evenly.
     pub requests_per_hour: u32,
     /// Attempts to log in with a password, per e-mail address.
@@ -80,6 +84,7 @@ impl ApiConfig {
         Self {
             public_url: settings.public_url.clone(),
             base_domain: settings.base_domain.clone(),
+            authority_pem: None,
             requests_per_hour: 4500,
             logins_per_hour: 60,
             max_body_bytes: 1024 * 1024,

@@ -6,12 +6,12 @@ use anyhow::Context;
 use serde_json::json;
 
 use crate::api::Api;
-use crate::data_dir::DataDirArg;
+use crate::server::ServerArgs;
 
 #[derive(Debug, clap::Args)]
 pub struct CreateArgs {
     #[command(flatten)]
-    data_dir: DataDirArg,
+    server: ServerArgs,
     email: String,
     /// The person's name
     #[arg(long)]
@@ -20,14 +20,17 @@ pub struct CreateArgs {
 
 /// Prints the password alone on stdout, so that a script can take it.
 pub(crate) fn create(args: &CreateArgs) -> anyhow::Result<ExitCode> {
-    let api = Api::of(&args.data_dir.open()?)?;
+    let api = Api::of(args.server.find()?)?;
     let mut wish = json!({ "email": args.email });
     if let Some(name) = &args.name {
         wish["name"] = json!(name);
     }
     let answer = api.post("/accounts", &wish)?;
     let password = answer["one_time_password"].as_str().context("the server's answer holds no password")?;
-    eprintln!("Created the account {}. It logs in with `heroku login -i` and this password, shown once:", args.email);
+    eprintln!(
+        "Created the account {}. It logs in with `renga login` (or `heroku login -i`) and this password, shown once:",
+        args.email
+    );
     println!("{password}");
     Ok(ExitCode::SUCCESS)
 }

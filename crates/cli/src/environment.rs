@@ -1,81 +1,97 @@
 //! The variables after which the official CLI and git work with a server, and
 //! with nothing else set up.
 
-use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use crate::data_dir::{DataDir, ServerRecord};
-use crate::trust;
+use crate::git;
+use crate::server::bundle;
+use crate::server::{DataDir, Server, ServerUrl};
 
 /// Names and values, in the order they are printed.
 pub(crate) type Variables = Vec<(String, String)>;
 
-/// The whole environment for the server of `data_dir`. Writes the bundles of
-/// certificates that it names.
-pub(crate) fn of(data_dir: &DataDir) -> anyhow::Result<Variables> {
-    let server = data_dir.server()?;
-    if !server.is_running() {
-        eprintln!("warning: the server of `{}` does not run now", data_dir.path().display());
-    }
-    let owner = data_dir.owner_if_allowed()?;
-    if owner.is_none() {
-        eprintln!("note: the owner's key is not yours to read; log in with your own account: heroku login -i");
+/// The whole environment for a server. Writes the bundles of certificates that
+/// it names. `through`: the local port by which a far server is reached
+/// (`renga connect`).
+pub(crate) fn of(server: &Server, through: Option<u16>) -> anyhow::Result<Variables> {
+    if let Some(path) = server.data_dir() {
+        warn_of(&DataDir::open(path)?)?;
     }
     let inherited = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let node_bundle = trust::for_node(data_dir, inherited("NODE_EXTRA_CA_CERTS").as_deref())?;
-    let git_bundle = trust::for_git(data_dir, inherited("GIT_SSL_CAINFO").as_deref())?;
+    let node_bundle = bundle::for_node(server, inherited("NODE_EXTRA_CA_CERTS").as_deref())?;
+    let git_bundle = bundle::for_git(server, inherited("GIT_SSL_CAINFO").as_deref())?;
 
-    let mut variables = platform(&server);
-    variables.extend(owner.map(|owner| ("HEROKU_API_KEY".to_owned(), owner.api_key)));
-    variables.push(("NODE_EXTRA_CA_CERTS".to_owned(), text(node_bundle.into_os_string())?));
-    variables.push(("GIT_SSL_CAINFO".to_owned(), text(git_bundle.into_os_string())?));
-    let program = std::env::current_exe().context("could not find the path of this program")?;
-    let helper = credential_helper(&program, data_dir.path())?;
-    variables.extend(git_config(&server, &helper, &|name| std::env::var(name).ok())?);
+    let url = match through {
+        Some(port) => format!("https://localhost:{port}").parse()?,
+        None => server.url.clone(),
+    };
+    let mut variables = platform(&url, &server.url);
+    if let Some(key) = &server.api_key {
+        variables.push(("HEROKU_API_KEY".to_owned(), key.clone()));
+        if !url.is_loopback() {
+            variables.push(("HEROKU_HEADERS".to_owned(), format!("{{\"Authorization\":\"Bearer {key}\"}}")));
+        }
+    }
+    if url.is_loopback() && inherited("HEROKU_HEADERS").is_some() {
+        // Another server's key, from an environment that was set before.
+        variables.push(("HEROKU_HEADERS".to_owned(), "{}".to_owned()));
+    }
+    for (name, bundle) in [("NODE_EXTRA_CA_CERTS", node_bundle), ("GIT_SSL_CAINFO", git_bundle)] {
+        if let Some(path) = bundle {
+            variables.push((name.to_owned(), text(&path)?));
+        }
+    }
+    let helper = git::credential_helper(server)?;
+    variables.extend(git_config(&server.url, &helper, &|name| std::env::var(name).ok())?);
     Ok(variables)
 }
 
-/// Every host that the CLI would otherwise call at the vendor's (and send the
-/// key to) is ours.
-fn platform(server: &ServerRecord) -> Variables {
-    let url = server.url.trim_end_matches('/');
-    [
-        ("HEROKU_HOST", url),
-        // A name alone: scheme and port are taken from HEROKU_HOST.
-        ("HEROKU_DATA_HOST", server.hostname()),
-        ("HEROKU_PARTICLEBOARD_URL", url),
-        ("HEROKU_STATUS_HOST", url),
-        ("HEROKU_LOGIN_HOST", url),
-        ("HEROKU_BUILDPACK_REGISTRY_URL", url),
-        ("DISABLE_TELEMETRY", "true"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec()
+fn warn_of(data_dir: &DataDir) -> anyhow::Result<()> {
+    if !data_dir.server()?.is_running() {
+        eprintln!("warning: the server of `{}` does not run now", data_dir.path().display());
+    }
+    if data_dir.owner_if_allowed()?.is_none() {
+        eprintln!("note: the owner's key is not yours to read; log in with your own account: heroku login -i");
+    }
+    Ok(())
 }
 
-fn credential_helper(program: &Path, data_dir: &Path) -> anyhow::Result<String> {
-    let program = text(program.as_os_str().to_owned())?;
-    let data_dir = text(data_dir.as_os_str().to_owned())?;
-    Ok(format!("!{} git-credentials --data-dir {}", quoted(&program), quoted(&data_dir)))
+/// Every host that the CLI would otherwise call at the vendor's (and send the
+/// key to) is ours. Git goes to the server's own name, also where the CLI goes
+/// through a local port: a remote is to be good for longer than that.
+fn platform(url: &ServerUrl, git: &ServerUrl) -> Variables {
+    let url_text = url.to_string();
+    // The CLI takes a host for its own only if this word is in it; it drops
+    // the path from all but its calls for login and logout.
+    let host = if url.is_loopback() { url_text.clone() } else { format!("{url_text}/localhost") };
+    [
+        ("HEROKU_HOST", host),
+        // A name alone: scheme and port are taken from HEROKU_HOST.
+        ("HEROKU_DATA_HOST", url.hostname().to_owned()),
+        ("HEROKU_GIT_HOST", git.host()),
+        ("HEROKU_PARTICLEBOARD_URL", url_text.clone()),
+        ("HEROKU_STATUS_HOST", url_text.clone()),
+        ("HEROKU_LOGIN_HOST", url_text.clone()),
+        ("HEROKU_BUILDPACK_REGISTRY_URL", url_text),
+        ("DISABLE_TELEMETRY", "true".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
 }
 
 /// Appends to what `GIT_CONFIG_COUNT` already numbers. An empty helper first
 /// drops those of the user's files, among them the CLI's own, which takes
 /// seconds to start.
-fn git_config(
-    server: &ServerRecord,
-    helper: &str,
-    inherited: &dyn Fn(&str) -> Option<String>,
-) -> anyhow::Result<Variables> {
+fn git_config(url: &ServerUrl, helper: &str, inherited: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Variables> {
     let count = match inherited("GIT_CONFIG_COUNT").filter(|count| !count.is_empty()) {
         None => 0,
         Some(count) => {
             count.parse::<u16>().with_context(|| format!("GIT_CONFIG_COUNT is `{count}`, which is not a number"))?
         }
     };
-    let key = format!("credential.https://{}.helper", server.host());
+    let key = format!("credential.{url}.helper");
     let is = |n: u16, value: &str| {
         inherited(&format!("GIT_CONFIG_KEY_{n}")).as_deref() == Some(key.as_str())
             && inherited(&format!("GIT_CONFIG_VALUE_{n}")).as_deref() == Some(value)
@@ -92,11 +108,9 @@ fn git_config(
     Ok(variables)
 }
 
-fn text(value: OsString) -> anyhow::Result<String> {
-    match value.into_string() {
-        Ok(text) => Ok(text),
-        Err(value) => bail!("`{}` is not valid UTF-8: use another directory", value.display()),
-    }
+pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().with_context(|| format!("`{}` is not valid UTF-8: use another directory", path.display()));
+    text.map(str::to_owned)
 }
 
 /// As one word of a POSIX shell.
@@ -112,8 +126,8 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn server() -> ServerRecord {
-        ServerRecord { pid: 1, listen: Vec::new(), url: "https://localhost:5000".to_owned() }
+    fn server() -> ServerUrl {
+        "https://localhost:5000".parse().unwrap()
     }
 
     fn from(pairs: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
@@ -133,11 +147,24 @@ mod tests {
 
     #[test]
     fn the_cli_calls_no_host_but_ours() {
-        let variables = platform(&server());
+        let variables = platform(&server(), &server());
         let value = |name: &str| variables.iter().find(|(known, _)| known == name).unwrap().1.as_str();
         assert_eq!(value("HEROKU_HOST"), "https://localhost:5000");
         assert_eq!(value("HEROKU_DATA_HOST"), "localhost");
         assert_eq!(value("DISABLE_TELEMETRY"), "true");
+    }
+
+    #[test]
+    fn for_a_far_server_the_host_holds_the_word_that_the_cli_looks_for() {
+        let far: ServerUrl = "https://renga.example.com".parse().unwrap();
+        let variables = platform(&far, &far);
+        let value = |name: &str| variables.iter().find(|(known, _)| known == name).unwrap().1.as_str();
+        assert_eq!(value("HEROKU_HOST"), "https://renga.example.com/localhost");
+        assert_eq!(value("HEROKU_GIT_HOST"), "renga.example.com");
+        assert_eq!(value("HEROKU_STATUS_HOST"), "https://renga.example.com");
+        let through = platform(&server(), &far);
+        let value = |name: &str| through.iter().find(|(known, _)| known == name).unwrap().1.as_str();
+        assert_eq!((value("HEROKU_HOST"), value("HEROKU_GIT_HOST")), ("https://localhost:5000", "renga.example.com"));
     }
 
     #[test]

@@ -4,13 +4,14 @@
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
-use crate::data_dir::{DataDir, DataDirArg};
-use crate::netrc;
+use anyhow::Context;
+
+use crate::server::{Server, ServerArgs, key_of_cli};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    data_dir: DataDirArg,
+    server: ServerArgs,
     #[arg(value_enum)]
     operation: Operation,
 }
@@ -31,28 +32,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let asked = Asked::read(std::io::stdin().lock())?;
-    let data_dir = args.data_dir.open()?;
-    let server = data_dir.server()?;
-    if asked.protocol != "https" || asked.host != server.host() {
+    let server = args.server.find()?;
+    if asked.protocol != "https" || asked.host != server.url.host() {
         return Ok(ExitCode::SUCCESS);
     }
-    let token = token(&data_dir, &asked.host)?;
-    // Any user name will do: the token tells who it is.
-    write!(std::io::stdout(), "username=heroku\npassword={token}\n")?;
+    let key = key(server)?;
+    // Any user name will do: the key tells who it is.
+    write!(std::io::stdout(), "username=heroku\npassword={key}\n")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same order as the official CLI's, then the owner's key.
-fn token(data_dir: &DataDir, host: &str) -> anyhow::Result<String> {
-    if let Some(key) = std::env::var("HEROKU_API_KEY").ok().filter(|key| !key.is_empty()) {
-        return Ok(key);
-    }
-    let netrc = std::env::home_dir().map(|home| home.join(".netrc"));
-    let stored = netrc.and_then(|path| std::fs::read_to_string(path).ok());
-    match stored.and_then(|text| netrc::password(&text, host)) {
-        Some(token) => Ok(token),
-        None => Ok(data_dir.owner()?.api_key),
-    }
+/// As who the official CLI would push, where it is set up for this server.
+fn key(server: Server) -> anyhow::Result<String> {
+    let how_to_log_in = server.how_to_log_in();
+    key_of_cli(&server.url).or(server.api_key).with_context(|| format!("nobody is logged in: {how_to_log_in}"))
 }
 
 /// What git wants credentials for: `name=value` lines up to an empty one.

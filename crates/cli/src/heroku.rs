@@ -7,27 +7,41 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 
-use crate::data_dir::DataDirArg;
+use crate::connect;
 use crate::environment;
+use crate::server::ServerArgs;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    data_dir: DataDirArg,
+    server: ServerArgs,
     /// What the CLI is to do
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     arguments: Vec<OsString>,
 }
 
-/// Returns only if the CLI could not be started: it takes this process's place.
+/// On this machine the CLI takes this process's place. To a far server it goes
+/// through a local port, for as long as it runs: it trusts that only.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let variables = environment::of(&args.data_dir.open()?)?;
-    let error = Command::new("heroku").args(&args.arguments).envs(variables).exec();
+    let server = args.server.find()?;
+    let mut heroku = Command::new("heroku");
+    heroku.args(&args.arguments);
+    if server.url.is_loopback() {
+        let error = heroku.envs(environment::of(&server, None)?).exec();
+        return Err(unstarted(error));
+    }
+    let port = connect::in_background(&server.url)?;
+    let status = heroku.envs(environment::of(&server, Some(port))?).status().map_err(unstarted)?;
+    let Some(code) = status.code() else { bail!("the official CLI was ended: {status}") };
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+fn unstarted(error: std::io::Error) -> anyhow::Error {
     if error.kind() == ErrorKind::NotFound {
-        bail!(
+        return anyhow::anyhow!(
             "the official CLI is not on your PATH; install it with `npm install --global heroku@11` (it needs Node \
              20 or later)"
         );
     }
-    Err(error).context("could not start the official CLI")
+    Err::<(), _>(error).context("could not start the official CLI").unwrap_err()
 }

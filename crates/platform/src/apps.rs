@@ -71,6 +71,12 @@ impl Apps<'_> {
         Ok(self.platform.store.apps().list_visible_to(caller.account.id).await?)
     }
 
+    /// Keeps how large the app's git repository has become.
+    pub async fn note_repo_size(&self, app: AppId, size_bytes: u64) -> Result<(), PlatformError> {
+        self.platform.store.apps().set_repo_size(app, size_bytes, self.platform.now()).await?;
+        Ok(())
+    }
+
     /// An app by its name or id, if the caller may use it: as its owner, a
     /// collaborator or the operator. To others it does not exist.
     pub async fn find(&self, caller: &Caller, identity: &str) -> Result<App, PlatformError> {

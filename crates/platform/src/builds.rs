@@ -8,7 +8,7 @@ use domain::account::Account;
 use domain::build::{Build, BuildEvent, BuildState};
 use domain::buildpack::BuildpackRef;
 use domain::release::Release;
-use domain::{App, AppId, BuildId, WorkflowId};
+use domain::{AccountId, App, AppId, BuildId, WorkflowId};
 use store::NewBuild;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -156,6 +156,20 @@ impl Builds<'_> {
             let text = "source_blob.url must be a URL that `POST /sources` gave: put the tarball there first. Other servers are not read.";
             PlatformError::Invalid(text.to_owned())
         })
+    }
+
+    /// [`Self::deploy`] for who was let in before: a push takes its time, and
+    /// `NotFound` is for an app or account that went away meanwhile.
+    pub async fn deploy_granted(
+        &self,
+        account: AccountId,
+        app: AppId,
+        new: NewDeploy,
+    ) -> Result<Deploying, PlatformError> {
+        let store = &self.platform.store;
+        let account = store.accounts().by_id(account).await?.ok_or(PlatformError::NotFound(Resource::Account))?;
+        let app = store.apps().by_id(app).await?.ok_or(PlatformError::NotFound(Resource::App))?;
+        self.deploy(&account, &app, new).await
     }
 
     /// Begins a deploy: build, release, release command. It goes on beside the caller.

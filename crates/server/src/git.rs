@@ -39,9 +39,7 @@ impl Repositories for AppRepositories {
     }
 
     async fn pushed(&self, grant: Grant, size_bytes: u64) {
-        if let Err(error) =
-            self.platform.store().apps().set_repo_size(grant.app, size_bytes, jiff::Timestamp::now()).await
-        {
+        if let Err(error) = self.platform.apps().note_repo_size(grant.app, size_bytes).await {
             tracing::warn!(%error, "Could not note the size of a repository");
         }
     }
@@ -49,25 +47,18 @@ impl Repositories for AppRepositories {
 
 impl AppRepositories {
     async fn caller(&self, key: &Secret) -> Result<Caller, Refusal> {
-        let found = self.platform.store().api_keys().authenticate(key, jiff::Timestamp::now()).await;
-        let (account, key) = found.map_err(|error| unavailable(&error))?.ok_or(Refusal::BadCredentials)?;
-        Ok(Caller { account, key: key.id })
+        self.platform.accounts().authenticate(key).await.map_err(refusal)
     }
 
     async fn begin(&self, push: &Push) -> anyhow::Result<Deploying> {
-        let store = self.platform.store();
-        let gone = || anyhow::anyhow!("the app or the account is gone");
-        let account = store.accounts().by_id(push.grant.account).await?.ok_or_else(gone)?;
-        let app = store.apps().by_id(push.grant.app).await?.ok_or_else(gone)?;
-        let source = Box::new(push.source.tar()?);
         let new = NewDeploy {
-            source,
+            source: Box::new(push.source.tar()?),
             origin: SourceOrigin::Git,
             version: Some(push.commit.to_string()),
             description: Some(push.summary.clone()),
             buildpacks: Vec::new(),
         };
-        Ok(self.platform.builds().deploy(&account, &app, new).await?)
+        Ok(self.platform.builds().deploy_granted(push.grant.account, push.grant.app, new).await?)
     }
 }
 

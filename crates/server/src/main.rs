@@ -11,12 +11,12 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::parse_from(cli::joined(std::env::args_os(), &Args::command()));
     match execute(args.command) {
         Ok(code) => code,
         Err(error) => {
@@ -37,6 +37,6 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::GitHook { arguments } => Ok(git_server::hook_main(arguments)),
-        Command::Client(command) => cli::run(command),
+        Command::Client(command) => cli::run(command, &Args::command()),
     }
 }

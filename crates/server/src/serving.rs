@@ -71,7 +71,11 @@ impl Serving {
     /// Serves until told to stop.
     pub(crate) async fn run(self, sockets: Vec<StdTcpListener>, stop: CancellationToken) -> anyhow::Result<()> {
         let sockets = sockets.into_iter().map(TcpListener::from_std).collect::<Result<Vec<_>, _>>()?;
-        let config = api::ApiConfig::new(self.platform.settings());
+        let authority = self.certificates.authority_path();
+        let authority_pem =
+            std::fs::read_to_string(authority).with_context(|| format!("could not read `{}`", authority.display()))?;
+        let config =
+            api::ApiConfig { authority_pem: Some(authority_pem), ..api::ApiConfig::new(self.platform.settings()) };
         let (api, git) = (api::router(self.platform.clone(), config), self.git);
         let git_at_end = git.clone();
         let rendezvous = Arc::new(RunRendezvous(self.platform.rendezvous()));

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use self::check::{Check, Status};
-use crate::data_dir::DataDirArg;
+use crate::server::DataDirArg;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

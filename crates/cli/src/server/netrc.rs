@@ -1,8 +1,14 @@
 //! The one look that we take into `~/.netrc`: the token that the official CLI
 //! stored there at `heroku login`.
 
+/// The token that is stored for this host (with its port).
+pub(super) fn stored(host: &str) -> Option<String> {
+    let path = std::env::home_dir()?.join(".netrc");
+    password(&std::fs::read_to_string(path).ok()?, host)
+}
+
 /// The password of `machine` in the text of a netrc file.
-pub(crate) fn password(text: &str, machine: &str) -> Option<String> {
+fn password(text: &str, machine: &str) -> Option<String> {
     let mut words = text.split_whitespace();
     let mut is_ours = false;
     while let Some(word) = words.next() {

@@ -8,34 +8,37 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::DataDir;
-
-/// Where distributions keep the bundle that git trusts by default.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use super::Server;
+use super::trust::{Trust, system_bundle};
 
 /// The bundle for Node, which adds it to the authorities that Node has built
-/// in. `inherited` is what `NODE_EXTRA_CA_CERTS` names.
-pub(crate) fn for_node(data_dir: &DataDir, inherited: Option<&OsStr>) -> anyhow::Result<PathBuf> {
-    write_bundle(data_dir, "node", inherited.map(Path::new))
+/// in. `inherited` is what `NODE_EXTRA_CA_CERTS` names. None is needed for a
+/// server that the system trusts.
+pub(crate) fn for_node(server: &Server, inherited: Option<&OsStr>) -> anyhow::Result<Option<PathBuf>> {
+    write_bundle(server, "node", inherited.map(Path::new))
 }
 
 /// The bundle for git, which takes it in place of the system's. `inherited` is
 /// what `GIT_SSL_CAINFO` names.
-pub(crate) fn for_git(data_dir: &DataDir, inherited: Option<&OsStr>) -> anyhow::Result<PathBuf> {
-    let system = || SYSTEM_BUNDLES.into_iter().map(Path::new).find(|path| path.is_file());
-    write_bundle(data_dir, "git", inherited.map(Path::new).or_else(system))
+pub(crate) fn for_git(server: &Server, inherited: Option<&OsStr>) -> anyhow::Result<Option<PathBuf>> {
+    write_bundle(server, "git", inherited.map(Path::new).or_else(|| system_bundle()))
+}
+
+fn write_bundle(server: &Server, client: &str, other: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    let Trust::Authority(authority) = &server.trust else { return Ok(None) };
+    let beside = server.data_dir().and_then(|_| authority.parent());
+    beside_or_cached(authority, beside, client, other).map(Some)
 }
 
 /// Named by its content: two shells with different authorities of their own
 /// each keep theirs, and the same set again is the same file.
-fn write_bundle(data_dir: &DataDir, client: &str, other: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let authority = data_dir.authority();
-    let ours = std::fs::read_to_string(&authority)
+fn beside_or_cached(
+    authority: &Path,
+    beside: Option<&Path>,
+    client: &str,
+    other: Option<&Path>,
+) -> anyhow::Result<PathBuf> {
+    let ours = std::fs::read_to_string(authority)
         .with_context(|| format!("could not read the server's authority `{}`", authority.display()))?;
     let theirs = match other.map(|path| (path, std::fs::read_to_string(path))) {
         None => String::new(),
@@ -47,17 +50,19 @@ fn write_bundle(data_dir: &DataDir, client: &str, other: Option<&Path>) -> anyho
     };
     let bundle = bundle(&ours, &theirs);
     let name = format!("bundle-{client}-{:016x}.pem", fingerprint(&bundle));
-    match keep(&data_dir.tls().join(&name), &bundle) {
+    match beside.map(|folder| keep(&folder.join(&name), &bundle)) {
+        Some(Ok(path)) => return Ok(path),
         // Not the owner: it is kept for this user alone.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let folder = cache_dir().context("there is no home directory for the certificates' bundle")?;
-            let path = folder.join(&name);
-            std::fs::create_dir_all(&folder)
-                .and_then(|()| keep(&path, &bundle))
-                .with_context(|| format!("could not write `{}`", path.display()))
+        Some(Err(error)) if error.kind() != ErrorKind::PermissionDenied => {
+            return Err(error).with_context(|| format!("could not write the bundle {name}"));
         }
-        kept => kept.with_context(|| format!("could not write the bundle {name}")),
+        _ => {}
     }
+    let folder = cache_dir().context("there is no home directory for the certificates' bundle")?;
+    let path = folder.join(&name);
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| keep(&path, &bundle))
+        .with_context(|| format!("could not write `{}`", path.display()))
 }
 
 /// Makes sure that the file holds this text.
@@ -118,12 +123,15 @@ mod tests {
         format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----")
     }
 
-    fn data_dir() -> (tempfile::TempDir, DataDir) {
+    /// A folder with the authority `ca.pem`.
+    fn tls() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("tls")).unwrap();
-        std::fs::write(dir.path().join("tls/ca.pem"), certificate("ours") + "\n").unwrap();
-        let data_dir = DataDir::open(dir.path()).unwrap();
-        (dir, data_dir)
+        std::fs::write(dir.path().join("ca.pem"), certificate("ours") + "\n").unwrap();
+        dir
+    }
+
+    fn for_node(dir: &Path, inherited: &Path) -> PathBuf {
+        beside_or_cached(&dir.join("ca.pem"), Some(dir), "node", Some(inherited)).unwrap()
     }
 
     #[test]
@@ -135,11 +143,11 @@ mod tests {
 
     #[test]
     fn an_environment_that_was_set_up_before_gives_the_same_file() {
-        let (dir, data_dir) = data_dir();
+        let dir = tls();
         let corporate = dir.path().join("corporate.pem");
         std::fs::write(&corporate, certificate("corporate")).unwrap();
-        let first = for_node(&data_dir, Some(corporate.as_os_str())).unwrap();
-        let again = for_node(&data_dir, Some(first.as_os_str())).unwrap();
+        let first = for_node(dir.path(), &corporate);
+        let again = for_node(dir.path(), &first);
         assert_eq!(first, again);
         let text = std::fs::read_to_string(again).unwrap();
         assert!(text.contains("ours") && text.contains("corporate"), "{text}");
@@ -147,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_gone_is_left_out() {
-        let (_dir, data_dir) = data_dir();
-        let path = for_node(&data_dir, Some(OsStr::new("/no/such/file.pem"))).unwrap();
+        let dir = tls();
+        let path = for_node(dir.path(), Path::new("/no/such/file.pem"));
         assert_eq!(std::fs::read_to_string(path).unwrap(), certificate("ours") + "\n");
     }
 }

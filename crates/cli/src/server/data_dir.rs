@@ -19,10 +19,6 @@ impl DataDirArg {
     pub fn path(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(configuration::data_dir)
     }
-
-    pub(crate) fn open(&self) -> anyhow::Result<DataDir> {
-        DataDir::open(&self.path())
-    }
 }
 
 /// What a server writes to `run/server.json` once it serves.
@@ -37,16 +33,6 @@ pub struct ServerRecord {
 }
 
 impl ServerRecord {
-    /// `localhost:5000`: what git and the CLI call the host.
-    pub(crate) fn host(&self) -> &str {
-        self.url.split_once("://").map_or(self.url.as_str(), |(_, host)| host).trim_end_matches('/')
-    }
-
-    /// The name alone: `localhost`.
-    pub(crate) fn hostname(&self) -> &str {
-        self.host().rsplit_once(':').map_or(self.host(), |(name, _)| name)
-    }
-
     /// Whether a process of that number is there (it may be another by now).
     pub(crate) fn is_running(&self) -> bool {
         Path::new("/proc").join(self.pid.to_string()).exists()
@@ -108,11 +94,7 @@ impl DataDir {
 
     /// The certificate of the server's own authority, in PEM.
     pub fn authority(&self) -> PathBuf {
-        self.tls().join("ca.pem")
-    }
-
-    pub(crate) fn tls(&self) -> PathBuf {
-        self.path.join("tls")
+        self.path.join("tls/ca.pem")
     }
 
     fn read<T: for<'de> Deserialize<'de>>(&self, name: &str, if_absent: &str) -> anyhow::Result<T> {
@@ -134,17 +116,6 @@ impl DataDir {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(url: &str) -> ServerRecord {
-        ServerRecord { pid: 1, listen: Vec::new(), url: url.to_owned() }
-    }
-
-    #[test]
-    fn host_and_name_come_from_the_url() {
-        assert_eq!(record("https://localhost:5000").host(), "localhost:5000");
-        assert_eq!(record("https://localhost:5000/").hostname(), "localhost");
-        assert_eq!(record("https://localhost").hostname(), "localhost");
-    }
 
     #[test]
     fn what_is_missing_is_told_with_what_to_do() {
