@@ -44,21 +44,24 @@ pub(crate) fn create(args: &CreateArgs) -> anyhow::Result<ExitCode> {
     }
     let answer = api.post("/apps", &wish)?;
     let app: Shown = typed(&answer)?;
-    let remote = match Repository::here().filter(|_| !args.no_remote) {
-        Some(repository) => {
-            repository.point(&args.remote, &app.git_url, api.server())?;
-            Some(args.remote.as_str())
-        }
-        None => None,
+    let repository = if args.no_remote { None } else { Repository::here() };
+    let has_remote = match &repository {
+        Some(repository) => repository.add_remote(&args.remote, &app.git_url, api.server())?,
+        None => false,
     };
     if args.json.json {
         print_json(&answer)?;
         return Ok(ExitCode::SUCCESS);
     }
     println!("Created {}: {}", app.name, app.web_url.as_deref().unwrap_or_default());
-    match remote {
-        Some(remote) => println!("git remote `{remote}`: {}\nNext: renga push", app.git_url),
-        None => println!("Next: renga push --app {}", app.name),
+    match (has_remote, repository) {
+        (true, _) if args.remote == git::REMOTE => println!("git remote `renga`: {}\nNext: renga push", app.git_url),
+        (true, _) => println!("git remote `{0}`: {1}\nNext: renga push --remote {0}", args.remote, app.git_url),
+        (false, None) => println!("Next: renga push --app {}", app.name),
+        (false, Some(_)) => println!(
+            "The git remote `{}` leads elsewhere and stays as it is.\nNext: renga push --app {}",
+            args.remote, app.name
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -117,17 +120,21 @@ pub(crate) fn info(args: &InfoArgs) -> anyhow::Result<ExitCode> {
         ("Owner", shown.owner.email.to_string()),
         ("Stack", shown.stack.name),
         ("Dynos", if dynos.is_empty() { "none yet".to_owned() } else { dynos.join(", ") }),
-        ("Slug size", shown.slug_size.map_or_else(|| "no code yet".to_owned(), megabytes)),
-        ("Repository size", shown.repo_size.map_or_else(|| "nothing pushed yet".to_owned(), megabytes)),
+        ("Slug size", shown.slug_size.map_or_else(|| "no code yet".to_owned(), size)),
+        ("Repository size", shown.repo_size.map_or_else(|| "nothing pushed yet".to_owned(), size)),
         ("Maintenance", if shown.maintenance { "on".to_owned() } else { "off".to_owned() }),
         ("Created", moment(shown.created_at)),
     ])?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn megabytes(bytes: u64) -> String {
-    const MB: u64 = 1_000_000;
-    format!("{}.{} MB", bytes / MB, bytes % MB / (MB / 10))
+fn size(bytes: u64) -> String {
+    const KB: u64 = 1000;
+    const MB: u64 = 1000 * KB;
+    match bytes {
+        0..MB => format!("{} KB", bytes.div_ceil(KB)),
+        _ => format!("{}.{} MB", bytes / MB, bytes % MB / (MB / 10)),
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -48,20 +48,21 @@ impl Repository {
         parsed.collect()
     }
 
-    /// Makes a remote for an app, or points an older one of ours to it, and
-    /// tells git how to log in there.
-    pub(crate) fn point(&self, name: &str, url: &str, server: &Server) -> anyhow::Result<()> {
-        match self.remotes().iter().any(|remote| remote.name == name) {
-            true => self.says(&["remote", "set-url", name, url])?,
-            false => self.says(&["remote", "add", name, url])?,
-        };
+    /// Makes a remote for an app, and tells git how to log in there. False if
+    /// there is a remote of that name that leads elsewhere: it stays.
+    pub(crate) fn add_remote(&self, name: &str, url: &str, server: &Server) -> anyhow::Result<bool> {
+        match self.remotes().iter().find(|remote| remote.name == name) {
+            Some(remote) if remote.url != url => return Ok(false),
+            Some(_) => {}
+            None => drop(self.says(&["remote", "add", name, url])?),
+        }
         let mut known: Vec<String> = Vec::new();
         for (key, value) in settings(server)? {
             let how = if known.contains(&key) { "--add" } else { "--replace-all" };
             self.says(&["config", "--local", how, &key, &value])?;
             known.push(key);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether there is a commit to push.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 
 use crate::connect;
 use crate::environment;
@@ -37,11 +37,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn unstarted(error: std::io::Error) -> anyhow::Error {
-    if error.kind() == ErrorKind::NotFound {
-        return anyhow::anyhow!(
+    match error.kind() {
+        ErrorKind::NotFound => anyhow!(
             "the official CLI is not on your PATH; install it with `npm install --global heroku@11` (it needs Node \
              20 or later)"
-        );
+        ),
+        _ => anyhow!("could not start the official CLI: {error}"),
     }
-    Err::<(), _>(error).context("could not start the official CLI").unwrap_err()
 }

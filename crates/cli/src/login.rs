@@ -11,7 +11,7 @@ use crate::api::{Api, Refused};
 use crate::contact::{self, Expected};
 use crate::prompt;
 use crate::server::profiles::{LOCAL, Place, Profile, Profiles, check_name};
-use crate::server::{Chosen, DataDir, Server, ServerArgs, ServerUrl, Trust};
+use crate::server::{Chosen, DataDir, Server, ServerArgs, ServerUrl, Trust, prefers_this_machine};
 use crate::table::{JsonArg, print_json};
 
 /// How long a login is good for.
@@ -78,11 +78,17 @@ pub(crate) fn login(args: &LoginArgs) -> anyhow::Result<ExitCode> {
     let email = account["email"].as_str().context("the server does not say who you are")?.to_owned();
     profiles.keep(&name, Profile { place, email: email.clone(), api_key })?;
     println!("Logged in to {url} as {email} (profile {name})");
+    if args.server.is_some() && prefers_this_machine() {
+        println!(
+            "This machine has a server of its own: to use the other, add --profile {name} or set RENGA_PROFILE={name}"
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn key_for_password(args: &LoginArgs, api: &Api) -> anyhow::Result<String> {
-    if !prompt::is_possible() && !(args.password_stdin && args.email.is_some()) {
+    let is_said = args.password_stdin && args.email.is_some();
+    if !is_said && !prompt::is_possible() {
         bail!("there is no terminal to ask on: use --email and --password-stdin, or --api-key-stdin");
     }
     let email = match &args.email {

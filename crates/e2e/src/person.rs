@@ -24,18 +24,20 @@ impl Person {
         Self::with(server, tools, |name| name != "HEROKU_API_KEY")
     }
 
+    /// Someone at another machine: he has the programs, and knows no server.
+    pub fn afar(program: &Path, tools: &Tools) -> anyhow::Result<Self> {
+        let home = home()?;
+        let own = program.parent().map(Path::to_owned);
+        let path = std::env::join_paths(own.into_iter().chain(std::env::split_paths(tools.path())))?;
+        let environment = base(home.path(), &path);
+        let person = Self { home, environment };
+        person.accept_terms()?;
+        Ok(person)
+    }
+
     fn with(server: &Server, tools: &Tools, keeps: impl Fn(&OsStr) -> bool) -> anyhow::Result<Self> {
-        let home = tempfile::Builder::new().prefix("renga-e2e-home-").tempdir()?;
-        std::fs::write(home.path().join(".gitconfig"), "[user]\nname = Ada\nemail = ada@example.com\n")?;
-        let base: Vec<(OsString, OsString)> = vec![
-            ("PATH".into(), tools.path().into()),
-            ("HOME".into(), home.path().into()),
-            ("LANG".into(), "C.UTF-8".into()),
-            // No desktop's key store: credentials lie in the scratch home.
-            ("HEROKU_NETRC_WRITE".into(), "true".into()),
-            ("GIT_TERMINAL_PROMPT".into(), "0".into()),
-        ];
-        let mut environment = server.environment(&base)?;
+        let home = home()?;
+        let mut environment = server.environment(&base(home.path(), tools.path()))?;
         environment.retain(|(name, _)| keeps(name));
         let person = Self { home, environment };
         person.accept_terms()?;
@@ -88,11 +90,38 @@ impl Person {
 
     /// The official CLI in a terminal.
     pub fn heroku_terminal(&self, arguments: &[&str]) -> anyhow::Result<Terminal> {
-        Terminal::open(self.home.path(), &self.environment, "heroku", arguments)
+        self.terminal("heroku", arguments)
+    }
+
+    /// A program in a terminal.
+    pub fn terminal(&self, program: &str, arguments: &[&str]) -> anyhow::Result<Terminal> {
+        Terminal::open(self.home.path(), &self.environment, program, arguments)
+    }
+
+    /// Renga's own client, in the home directory.
+    pub fn renga(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        self.run_in(self.home.path(), "renga", arguments)
     }
 
     /// A scratch folder of his.
     pub fn folder(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
+}
+
+fn home() -> anyhow::Result<TempDir> {
+    let home = tempfile::Builder::new().prefix("renga-e2e-home-").tempdir()?;
+    std::fs::write(home.path().join(".gitconfig"), "[user]\nname = Ada\nemail = ada@example.com\n")?;
+    Ok(home)
+}
+
+fn base(home: &Path, path: &OsStr) -> Vec<(OsString, OsString)> {
+    vec![
+        ("PATH".into(), path.into()),
+        ("HOME".into(), home.into()),
+        ("LANG".into(), "C.UTF-8".into()),
+        // No desktop's key store: credentials lie in the scratch home.
+        ("HEROKU_NETRC_WRITE".into(), "true".into()),
+        ("GIT_TERMINAL_PROMPT".into(), "0".into()),
+    ]
 }

@@ -39,6 +39,11 @@ impl<'a> Repository<'a> {
         self.person.heroku_in(&self.path, arguments)
     }
 
+    /// Renga's own client, in the repository.
+    pub fn renga(&self, arguments: &[&str]) -> anyhow::Result<Ran> {
+        self.person.run_in(&self.path, "renga", arguments)
+    }
+
     /// Writes a file and commits it.
     pub fn change(&self, file: &str, text: &str) -> anyhow::Result<()> {
         let path = self.path.join(file);

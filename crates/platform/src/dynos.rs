@@ -12,7 +12,7 @@ use crate::error::{PlatformError, Resource};
 use crate::label::Kind;
 use crate::one_off::{OneOff, RunningOneOff};
 use crate::reconcile::{Order, STOP_GRACE, Selection};
-use crate::rendezvous::{CLIENT_WAIT, asks_for_status};
+use crate::rendezvous::{CLIENT_WAIT, without_status_mark};
 use crate::{Caller, Platform};
 
 pub struct Dynos<'a> {
@@ -96,7 +96,8 @@ impl Dynos<'_> {
 
     /// Starts a one-off dyno on the current release.
     pub async fn run(&self, caller: &Caller, app: &App, request: RunRequest) -> Result<RunStarted, PlatformError> {
-        if request.command.trim().is_empty() {
+        let (asked, wants_status) = without_status_mark(&request.command);
+        if asked.trim().is_empty() {
             return Err(PlatformError::Invalid("A command to run is missing.".to_owned()));
         }
         let no_code = || {
@@ -112,9 +113,9 @@ impl Dynos<'_> {
             false => (Kind::Detached, Stdio::Logged),
         };
         // `run -- worker` runs the command of that process type.
-        let command = match request.command.trim().parse::<ProcessType>() {
-            Ok(named) => launchable.slug.process_types.get(&named).cloned().unwrap_or_else(|| request.command.clone()),
-            Err(_) => request.command.clone(),
+        let command = match asked.trim().parse::<ProcessType>() {
+            Ok(named) => launchable.slug.process_types.get(&named).cloned().unwrap_or_else(|| asked.to_owned()),
+            Err(_) => asked.to_owned(),
         };
         self.platform
             .announce(app.id, &format!("Starting process with command `{command}` by user {}", caller.account.email));
@@ -130,7 +131,7 @@ impl Dynos<'_> {
         let mut running = self.platform.start_one_off(&launchable, one_off).await?;
         let dyno = running.dyno.clone();
         let (tell_status, status) = oneshot::channel();
-        let status = asks_for_status(&command).then_some(status);
+        let status = wants_status.then_some(status);
         let attach_secret = match running.attachment.take() {
             Some(attachment) => {
                 let secret = self.platform.rendezvous.expect(attachment, terminal.is_some(), status);

@@ -39,9 +39,13 @@ struct Waiting {
     status: Option<oneshot::Receiver<i32>>,
 }
 
-/// Whether the client that gave this command wants to find the status in the output.
-pub(crate) fn asks_for_status(command: &str) -> bool {
-    command.contains(STATUS_MARK.trim_end())
+/// The command itself, and whether the client that gave it wants to find the
+/// status in the output. `renga run` asks with the mark alone, as a comment at
+/// the end, which is not part of the command.
+pub(crate) fn without_status_mark(command: &str) -> (&str, bool) {
+    let mark = STATUS_MARK.trim_end();
+    let comment = command.trim_end().strip_suffix(mark).and_then(|command| command.strip_suffix(" # "));
+    (comment.unwrap_or(command), command.contains(mark))
 }
 
 /// Attached dynos whose client has not come yet, by secret.
@@ -222,6 +226,15 @@ mod tests {
         client_reader.read_to_string(&mut said).await.unwrap();
         assert_eq!(said, "bye");
         serving.await.unwrap();
+    }
+
+    #[test]
+    fn a_comment_that_asks_for_the_status_is_not_part_of_the_command() {
+        let mark = STATUS_MARK.trim_end();
+        assert_eq!(without_status_mark("worker"), ("worker", false));
+        assert_eq!(without_status_mark(&format!("worker # {mark}")), ("worker", true));
+        let echoed = format!("worker; echo \"{STATUS_MARK}$?\"");
+        assert_eq!(without_status_mark(&echoed), (echoed.as_str(), true));
     }
 
     #[tokio::test]

@@ -52,8 +52,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if tty {
         env.extend(terminal::variables());
     }
-    // The shell tells the status at the end of the output; nothing else on the way can.
-    let told = if args.detached { command.clone() } else { format!("{command}; echo \"{MARK}$?\"") };
+    let told = if args.detached { command.clone() } else { asking_for_status(&command) };
     let mut wish = json!({ "command": told, "attach": !args.detached, "env": env, "force_no_tty": !tty });
     for (field, value) in [("size", &args.size), ("type", &args.process_type)] {
         if let Some(value) = value {
@@ -81,6 +80,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             dyno.name
         ),
     }
+}
+
+/// The official CLI makes the shell print the mark and the status at the end.
+/// The server tells them itself if the command does not, but only to a client
+/// that knows the mark: a comment is enough for that, and leaves the status
+/// of the command what it is.
+fn asking_for_status(command: &str) -> String {
+    format!("{command} # {}", MARK.trim_end())
 }
 
 /// As the official CLI does it: one word goes to the shell as it is; of several,

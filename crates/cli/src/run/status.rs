@@ -1,5 +1,5 @@
-//! The exit status in a run's output: the command prints a mark and its status
-//! last, which is for us and not for the user.
+//! The exit status in a run's output: a mark and the status come last, which is
+//! for us and not for the user.
 
 /// What stands before the status, as the official CLI has it.
 pub(super) const MARK: &str = "\u{FFFF} heroku-command-exit-status: ";

@@ -82,9 +82,7 @@ impl ServerArgs {
     fn choose(&self, profiles: &Profiles) -> anyhow::Result<Chosen> {
         let from_environment =
             Self { profile: variable("RENGA_PROFILE"), data_dir: variable("RENGA_DATA_DIR").map(PathBuf::from) };
-        let default = configuration::data_dir();
-        let has_server = default.join("run/server.json").is_file();
-        match chosen(self, from_environment, has_server.then_some(default), profiles.current()) {
+        match chosen(self, from_environment, OfMachine::look(), profiles.current()) {
             Some(chosen) => Ok(chosen),
             None => bail!(
                 "no server is known here. Start one on this machine (renga server), or log in to one elsewhere: renga \
@@ -94,19 +92,40 @@ impl ServerArgs {
     }
 }
 
+/// The server that this machine has of its own, in the default data directory.
+enum OfMachine {
+    None,
+    Stopped(PathBuf),
+    Running(PathBuf),
+}
+
+impl OfMachine {
+    fn look() -> Self {
+        let path = configuration::data_dir();
+        match DataDir::open(&path).and_then(|data_dir| data_dir.server()) {
+            Ok(server) if server.is_running() => Self::Running(path),
+            Ok(_) => Self::Stopped(path),
+            Err(_) => Self::None,
+        }
+    }
+}
+
+/// Whether commands without an option go to this machine's own server, even
+/// after a login to another.
+pub(crate) fn prefers_this_machine() -> bool {
+    matches!(OfMachine::look(), OfMachine::Running(_))
+}
+
 /// What is said on the command line comes before the environment, and that
-/// before what lies on the machine.
-fn chosen(
-    said: &ServerArgs,
-    environment: ServerArgs,
-    local: Option<PathBuf>,
-    last_login: Option<&str>,
-) -> Option<Chosen> {
+/// before what lies on the machine: its own server, unless that is stopped and
+/// there is a login to another.
+fn chosen(said: &ServerArgs, environment: ServerArgs, local: OfMachine, last_login: Option<&str>) -> Option<Chosen> {
     let of = |args: ServerArgs| args.profile.map(Chosen::Profile).or(args.data_dir.map(Chosen::DataDir));
-    of(said.clone())
-        .or_else(|| of(environment))
-        .or(local.map(Chosen::DataDir))
-        .or_else(|| last_login.map(|name| Chosen::Profile(name.to_owned())))
+    of(said.clone()).or_else(|| of(environment)).or_else(|| match (local, last_login) {
+        (OfMachine::Running(path), _) | (OfMachine::Stopped(path), None) => Some(Chosen::DataDir(path)),
+        (OfMachine::Stopped(_) | OfMachine::None, Some(name)) => Some(Chosen::Profile(name.to_owned())),
+        (OfMachine::None, None) => None,
+    })
 }
 
 impl Server {
@@ -195,14 +214,17 @@ mod tests {
     #[test]
     fn what_is_said_wins_over_the_environment_and_that_over_what_is_there() {
         let none = || args(None, None);
-        let local = || Some(PathBuf::from("/var/lib/renga"));
+        let running = || OfMachine::Running("/var/lib/renga".into());
+        let stopped = || OfMachine::Stopped("/var/lib/renga".into());
         let profile = |name: &str| Some(Chosen::Profile(name.to_owned()));
         let data_dir = |path: &str| Some(Chosen::DataDir(path.into()));
-        assert_eq!(chosen(&args(None, Some("/a")), args(Some("b"), None), local(), Some("c")), data_dir("/a"));
-        assert_eq!(chosen(&args(Some("a"), None), args(None, Some("/b")), local(), Some("c")), profile("a"));
-        assert_eq!(chosen(&none(), args(Some("b"), Some("/b")), local(), Some("c")), profile("b"));
-        assert_eq!(chosen(&none(), none(), local(), Some("c")), data_dir("/var/lib/renga"));
-        assert_eq!(chosen(&none(), none(), None, Some("c")), profile("c"));
-        assert_eq!(chosen(&none(), none(), None, None), None);
+        assert_eq!(chosen(&args(None, Some("/a")), args(Some("b"), None), running(), Some("c")), data_dir("/a"));
+        assert_eq!(chosen(&args(Some("a"), None), args(None, Some("/b")), running(), Some("c")), profile("a"));
+        assert_eq!(chosen(&none(), args(Some("b"), Some("/b")), running(), Some("c")), profile("b"));
+        assert_eq!(chosen(&none(), none(), running(), Some("c")), data_dir("/var/lib/renga"));
+        assert_eq!(chosen(&none(), none(), stopped(), Some("c")), profile("c"));
+        assert_eq!(chosen(&none(), none(), stopped(), None), data_dir("/var/lib/renga"));
+        assert_eq!(chosen(&none(), none(), OfMachine::None, Some("c")), profile("c"));
+        assert_eq!(chosen(&none(), none(), OfMachine::None, None), None);
     }
 }

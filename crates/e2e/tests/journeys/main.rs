@@ -11,6 +11,7 @@ mod account;
 mod apps;
 mod backup;
 mod buildpacks;
+mod client;
 mod config;
 mod deploy;
 mod docs;
@@ -71,6 +72,16 @@ const JOURNEYS: &[(&str, Journey)] = &[
     ("account: who it is, and what the platform has", account::whoami_and_lists),
     ("account: drains are kept", account::drains),
     ("login: with a password, and out again", login::in_and_out),
+    ("client: from a login on another machine to an app and out again", client::from_afar),
+    ("client: a folder without git is deployed as it is", client::folder),
+    ("client: config, scale, releases and rollback", client::day_by_day),
+    ("client: run gives a terminal and the program's status", client::run),
+    ("client: logs are followed", client::followed),
+    ("client: a build is cancelled", client::cancelled),
+    ("client: the official CLI reaches a far server", client::official_cli_from_afar),
+    ("client: shells complete commands and apps", client::completed),
+    ("client: the authority is shown, installed and removed", client::trusted),
+    ("client: slips are told with what was meant", client::slips),
     ("machine: the owner's key is his alone, and the doctor looks around", machine::keys_and_doctor),
 ];
 

@@ -73,6 +73,11 @@ impl Stage {
         Person::stranger(&server, &self.tools)
     }
 
+    /// Someone at another machine, with the programs of this one.
+    pub(crate) fn afar(&self) -> anyhow::Result<Person> {
+        Person::afar(&self.program, &self.tools)
+    }
+
     /// A `PATH` on which the official CLI, its Node and git lie.
     pub(crate) fn path(&self) -> &OsStr {
         self.tools.path()
