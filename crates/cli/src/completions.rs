@@ -128,7 +128,10 @@ fn answers(root: &clap::Command, before: &[String], last: &str, names: &dyn Fn(N
         let long = command.get_arguments().filter(|argument| !argument.is_hide_set());
         return long.filter_map(|argument| argument.get_long()).map(|long| format!("--{long}")).collect();
     }
-    command.get_positionals().flat_map(possible_values).collect()
+    // After `ps` may come `scale`, for `ps scale` is a command too.
+    let verbs = if words.is_empty() { commands(root, before) } else { Vec::new() };
+    let below = command.get_subcommands().map(|command| command.get_name().to_owned());
+    command.get_positionals().flat_map(possible_values).chain(verbs).chain(below).collect()
 }
 
 fn possible_values(argument: &clap::Arg) -> Vec<String> {
@@ -142,8 +145,14 @@ fn command_of<'a>(root: &'a clap::Command, words: &'a [String]) -> Option<(&'a c
     {
         return Some((command, rest));
     }
-    let (first, rest) = words.split_first()?;
-    Some((root.find_subcommand(first)?, rest))
+    let (first, mut rest) = words.split_first()?;
+    let mut command = root.find_subcommand(first)?;
+    while let Some((below, after)) =
+        rest.split_first().and_then(|(word, after)| Some((command.find_subcommand(word)?, after)))
+    {
+        (command, rest) = (below, after);
+    }
+    Some((command, rest))
 }
 
 /// The names of commands, or what may follow the topic that was said alone.
@@ -179,7 +188,8 @@ mod tests {
     #[test]
     fn commands_are_completed_in_either_spelling() {
         assert_eq!(answered("ps:sc"), ["ps:scale"]);
-        assert!(answered("config ").is_empty() || answered("config ").iter().all(|answer| !answer.contains(' ')));
+        assert_eq!(answered("ps sc"), ["scale"]);
+        assert_eq!(answered("config "), ["get", "set", "unset"]);
         assert!(answered("r").contains(&"releases".to_owned()));
         assert!(answered("").iter().all(|answer| answer != "git-credentials" && answer != "complete"));
     }

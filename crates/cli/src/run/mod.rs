@@ -45,7 +45,11 @@ pub struct Args {
 
 /// The exit code is the program's own.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let app = args.app.find()?;
+    let app =
+        args.app.find().map_err(|error| match args.command.iter().any(|word| word == "-a" || word == "--app") {
+            true => error.context("options of `renga run` come before the command: renga run --app NAME COMMAND"),
+            false => error,
+        })?;
     let command = line(&args.command);
     let tty = !args.no_tty && !args.detached && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let mut env: Map<String, Value> = args.env.iter().map(|(key, value)| (key.clone(), json!(value))).collect();

@@ -138,10 +138,11 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
         app.renga(&["run", "--env", "COLOUR=green", "--", "sh", "-c", "echo it is $COLOUR on $DYNO; exit 3"])?;
     ensure!(words.code == 3 && words.stdout.starts_with("it is green on run."), "{words}");
     ensure!(app.renga(&["run", "no-such-command"])?.code == 127, "the shell's own status");
+    owner.renga(&["run", "bash", "--app", "client-run"])?.fails()?.says("come before the command")?;
     app.renga(&["run", "--detached", "echo from afar"])?.ok()?.says("run.")?;
     eventually(PATIENCE, || app.renga(&["logs", "--num", "500"])?.ok()?.says("]: from afar"))?;
 
-    let mut terminal = owner.terminal("renga", &["run", "bash", "--app", "client-run"])?;
+    let mut terminal = owner.terminal("renga", &["run", "--app", "client-run", "bash"])?;
     terminal.expect("$ ")?;
     terminal.type_keys("echo $((6 * 7)) on $(tty)\r")?;
     terminal.expect("42 on /dev/pts/")?;
@@ -275,8 +276,7 @@ pub(crate) fn official_cli_from_afar(stage: &Stage) -> anyhow::Result<()> {
     // Through a local port, which is gone with the command.
     app.renga(&["heroku", "--", "config:get", "A"])?.ok()?.says("1")?;
     app.renga(&["heroku", "--", "run", "--no-tty", "--exit-code", "cat VERSION"])?.ok()?.says("one")?;
-    let failed = app.renga(&["heroku", "--", "config:get", "A", "--app", "no-such-app"])?;
-    ensure!(failed.code == 1, "{failed}");
+    app.renga(&["heroku", "--", "config:get", "A", "--app", "no-such-app"])?.fails()?.says("Couldn't find that app")?;
 
     let connect = Follower::start(&eve, &["connect", "--port", "0"])?;
     let outcome = connected(&eve, &connect, far);
