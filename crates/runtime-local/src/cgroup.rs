@@ -35,7 +35,12 @@ pub(crate) struct Cgroups {
     unified: Option<PathBuf>,
     /// v1 hierarchies by controller.
     legacy: BTreeMap<&'static str, PathBuf>,
+    /// The v1 hierarchy without a controller by which systemd knows services.
+    services: Option<PathBuf>,
 }
+
+/// The keeper's group beside those of the dynos.
+const KEEPER: &str = "keeper";
 
 /// Without these there is no limit worth the name.
 const NEEDED: [&str; 3] = ["memory", "pids", "cpu"];
@@ -62,7 +67,7 @@ impl Cgroups {
     }
 
     fn from_mountinfo(parent: String, text: &str) -> Self {
-        let mut found = Self { parent, unified: None, legacy: BTreeMap::new() };
+        let mut found = Self { parent, unified: None, legacy: BTreeMap::new(), services: None };
         for line in text.lines() {
             let Some((left, right)) = line.split_once(" - ") else { continue };
             let (Some(root), Some(at)) = (left.split(' ').nth(3), left.split(' ').nth(4)) else { continue };
@@ -71,6 +76,9 @@ impl Cgroups {
             match kind {
                 Some("cgroup2") if root == "/" => found.unified = Some(PathBuf::from(at)),
                 Some("cgroup") if root == "/" => {
+                    if options.split(',').any(|option| option == "name=systemd") {
+                        found.services = Some(PathBuf::from(at));
+                    }
                     for controller in ["memory", "pids", "cpu", "cpuacct"] {
                         if options.split(',').any(|option| option == controller) {
                             found.legacy.insert(controller, PathBuf::from(at));
@@ -90,10 +98,26 @@ impl Cgroups {
         })
     }
 
+    fn hierarchies(&self) -> impl Iterator<Item = &PathBuf> {
+        self.legacy.values().chain(&self.unified).chain(&self.services)
+    }
+
+    /// Moves this process, a keeper to be, out of the groups of whoever has
+    /// started it: the end of a service is none of the dynos'.
+    pub(crate) fn join_keepers(&self) -> Result<(), CgroupError> {
+        let mut groups: Vec<PathBuf> = self.hierarchies().map(|root| root.join(&self.parent).join(KEEPER)).collect();
+        groups.sort();
+        groups.dedup();
+        for group in groups {
+            make(&group)?;
+            write(&group.join("cgroup.procs"), std::process::id())?;
+        }
+        Ok(())
+    }
+
     /// Each hierarchy's group of this data directory.
     pub(crate) fn parents(&self) -> Vec<PathBuf> {
-        let mut parents: Vec<PathBuf> =
-            self.legacy.values().chain(&self.unified).map(|root| root.join(&self.parent)).collect();
+        let mut parents: Vec<PathBuf> = self.hierarchies().map(|root| root.join(&self.parent)).collect();
         parents.sort();
         parents.dedup();
         parents
@@ -330,6 +354,7 @@ mod tests {
 31 23 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
 32 23 0:28 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids
 33 23 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+35 23 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 34 23 0:30 /sub /elsewhere rw - cgroup2 cgroup2 rw
 ";
 
@@ -339,7 +364,8 @@ mod tests {
         assert_eq!(found.unified.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
         assert_eq!(found.legacy["memory"], Path::new("/sys/fs/cgroup/memory"));
         assert_eq!(found.legacy["cpu"], found.legacy["cpuacct"]);
-        assert_eq!(found.parents().len(), 4, "a hierarchy of two controllers counts once");
+        assert_eq!(found.services.as_deref(), Some(Path::new("/sys/fs/cgroup/systemd")));
+        assert_eq!(found.parents().len(), 5, "a hierarchy of two controllers counts once");
     }
 
     #[test]

@@ -11,10 +11,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cgroup::{self, CgroupError, Cgroups};
-use crate::images::remove_tree;
+use crate::ids::Ids;
 use crate::inventory::{keeper_pid, our_mounts};
 use crate::paths::Paths;
 use crate::sys::loops;
+use crate::tree::remove_tree;
 use crate::wire::{Answer, Hello, Known, Order, PROTOCOL, Reply, Request, Role, json_frame, take_frame};
 use crate::{keeper, network};
 
@@ -43,6 +44,8 @@ pub enum DownError {
     Cgroup(#[from] CgroupError),
     #[error("could not remove the dynos' network")]
     Network(#[source] io::Error),
+    #[error("could not give back the dynos' user ids")]
+    Ids(#[source] io::Error),
     #[error("a loop device still holds a file of the data directory")]
     LoopDevice,
     #[error("could not remove `{}`", path.display())]
@@ -70,6 +73,7 @@ pub fn down(data_dir: &Path, grace: Duration) -> Result<DownReport, DownError> {
     report.links = network::links(&paths).len();
     report.nft_tables = usize::from(network::firewall_is_loaded(&paths));
     network::remove_all(&paths).map_err(DownError::Network)?;
+    Ids::of(&paths).release().map_err(DownError::Ids)?;
 
     for place in our_mounts(&paths) {
         nix::mount::umount2(&place, nix::mount::MntFlags::MNT_DETACH)

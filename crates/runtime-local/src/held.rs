@@ -1,8 +1,6 @@
 //! What a dyno holds on this machine, and when it is free again: once the
 //! keeper says that the dyno is gone, and never before.
 
-use std::fs;
-use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -14,6 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::client::OrderError;
 use crate::listening::Probe;
 use crate::local::LocalRuntime;
+use crate::tree::remove_tree;
 use crate::wire::{Order, Record, Refusal, RefusalKind};
 
 /// What a dyno holds until it is removed.
@@ -87,9 +86,7 @@ impl LocalRuntime {
         if let Err(error) = self.cgroups.remove(id) {
             tracing::warn!("Could not remove the cgroup of dyno {id}: {error}");
         }
-        if let Err(error) = fs::remove_dir_all(self.paths.dyno(id))
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = remove_tree(&self.paths.dyno(id)) {
             tracing::warn!("Could not remove the directory of dyno {id}: {error}");
         }
     }

@@ -23,7 +23,8 @@
 //! the data directory must lie on ext4, xfs or btrfs, whose users can. Two
 //! things are the operator's: a service manager must end the server's process
 //! only (systemd: `KillMode=process`, and no private mount namespace, since
-//! server and keeper share mounts), and where another tool drops forwarded
+//! server and keeper share mounts; the keeper has cgroups of its own, so that
+//! it counts for no service), and where another tool drops forwarded
 //! packets (Docker sets the FORWARD policy to DROP) it must let the bridge
 //! `rg<instance>` pass.
 
@@ -35,6 +36,7 @@ mod disks;
 mod down;
 mod etc;
 mod held;
+mod ids;
 mod images;
 mod inventory;
 mod keeper;
@@ -48,6 +50,7 @@ mod start;
 mod supervisor;
 mod sweep;
 mod sys;
+mod tree;
 mod wire;
 
 pub use cgroup::CgroupError;

@@ -22,6 +22,7 @@ use crate::cgroup::{CgroupError, Cgroups};
 use crate::client::{Control, EventStream};
 use crate::disks::Disks;
 use crate::held::{Held, told};
+use crate::ids::Ids;
 use crate::images::Images;
 use crate::listening::Probe;
 use crate::network::{Network, Pool, SLOTS};
@@ -83,6 +84,7 @@ pub struct LocalRuntime {
     pub(crate) pool: Pool,
     pub(crate) images: Arc<Images>,
     pub(crate) disks: Arc<Disks>,
+    pub(crate) ids: Ids,
     control: Mutex<Arc<Control>>,
     held: Mutex<HashMap<DynoId, Held>>,
     /// Those of which the keeper has not said whether they run.
@@ -128,6 +130,7 @@ impl LocalRuntime {
         let runtime = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             disks: Arc::new(Disks::new(paths.mounts())),
+            ids: Ids::of(&paths),
             paths,
             keeper_command,
             cgroups,

@@ -61,6 +61,7 @@ impl LocalRuntime {
             .make(spec.id, &spec.limits)
             .map_err(|error| StartError::Failed { what: error.to_string(), source: None })?;
         let disk = self.disks.of_size(spec.limits.disk_bytes).map_err(|source| failed("make its disk", source))?;
+        let first_id = self.ids.first_id(slot).map_err(|source| failed("find user ids for it", source))?;
         Ok(Plan {
             record: Record {
                 id: spec.id,
@@ -72,7 +73,7 @@ impl LocalRuntime {
                 images: images.clone(),
                 oom: cgroup.oom.clone(),
             },
-            first_id: self.paths.first_id(slot),
+            first_id,
             hostname: spec.hostname.clone(),
             files: etc::files(spec, stack.as_deref(), address, resolv_conf),
             root: stack.map_or(PlanRoot::Host, PlanRoot::Mounted),

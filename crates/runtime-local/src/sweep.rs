@@ -15,6 +15,7 @@ use crate::images::unmount;
 use crate::inventory::mounts_below;
 use crate::local::OpenError;
 use crate::paths::Paths;
+use crate::tree::remove_tree;
 use crate::wire::Known;
 
 /// Only one server uses a data directory; the lock goes with its process.
@@ -48,7 +49,7 @@ pub(crate) fn sweep(paths: &Paths, cgroups: &Cgroups, known: &[Known]) -> io::Re
         let id = entry.file_name().to_str().and_then(|name| name.parse::<DynoId>().ok());
         if id.is_none_or(|id| !exists(&id)) {
             unmount_below(&entry.path())?;
-            fs::remove_dir_all(entry.path())?;
+            remove_tree(&entry.path())?;
         }
     }
     Ok(())

@@ -22,7 +22,6 @@ use ring::digest::{SHA256, digest};
 
 use crate::wire::Known;
 pub(crate) use mounted::unmount;
-pub(crate) use unpacked::remove_tree;
 use unpacked::{Rubbish, is_left_over, is_unpacked};
 
 #[derive(Debug, thiserror::Error)]

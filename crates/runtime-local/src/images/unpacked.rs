@@ -10,6 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use uuid::Uuid;
 
+use crate::tree::remove_tree;
+
 use crate::sys::process::die_with_parent;
 
 /// Set apart by name from a mount of the same image.
@@ -124,20 +126,6 @@ impl Drop for Rubbish {
         for removal in self.removals.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // A panic in there has been printed.
             let _ = removal.join();
-        }
-    }
-}
-
-/// Also one that someone else removes too, or that is still written to by
-/// someone who will stop when he finds it gone.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
-    const ATTEMPTS: u32 = 100;
-    let mut attempts = 0;
-    loop {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && attempts < ATTEMPTS => attempts += 1,
-            other => return other,
         }
     }
 }

@@ -23,6 +23,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::SigSet;
 
+use crate::cgroup::Cgroups;
 use crate::paths::Paths;
 use crate::seccomp::{FilterError, Filters};
 use crate::sys;
@@ -64,6 +65,10 @@ pub fn keeper_main(data_dir: &Path) -> Result<(), KeeperError> {
         errno => KeeperError::Setup(errno.into()),
     })?;
     let listener = listen(&paths.keeper_socket())?;
+    let cgroups = Cgroups::detect(paths.cgroup()).and_then(|cgroups| {
+        cgroups.make_parents()?;
+        cgroups.join_keepers()
+    });
 
     if sys::process::fork()?.is_some() {
         // The lock belongs to the open file that both share: it must not be undone here.
@@ -74,6 +79,10 @@ pub fn keeper_main(data_dir: &Path) -> Result<(), KeeperError> {
     lock.set_len(0)?;
     write!(lock, "{}", std::process::id())?;
     redirect_stdio(&paths.keeper_log())?;
+    if let Err(error) = cgroups {
+        // Dynos run all the same; a service manager might count them as its own.
+        eprintln!("this keeper stays in the cgroups of who has started it: {error}");
+    }
     // A keeper is ended by `down` alone. Signals stay pending for ever; children take the mask along and change it.
     SigSet::all().thread_block().map_err(io::Error::from)?;
     // Best effort: without the right to do so the keeper is as likely a victim as others.

@@ -5,6 +5,9 @@
 //! neighbours or those of another data directory. Nobody outside may open one
 //! to a dyno; the router on this host does so by the bridge.
 //!
+//! Where forwarding was off before us, the links that were there forward to
+//! none but the bridge.
+//!
 //! These rules only refuse: where another tool drops forwarded traffic (as
 //! Docker does), the operator must let the bridge through there too.
 
@@ -15,7 +18,7 @@ use super::resolver::Resolver;
 use super::subnet::{PREFIX, Subnet};
 
 /// The whole table, to be loaded at once.
-fn table(name: &str, bridge: &str, subnet: Subnet, resolver: &Resolver, polite: bool) -> String {
+fn table(name: &str, bridge: &str, subnet: Subnet, resolver: &Resolver, closed: &[String], polite: bool) -> String {
     // A refusal that is told costs an app milliseconds; silence, its whole timeout.
     let refuse_tcp = if polite { "meta l4proto tcp reject with tcp reset" } else { "meta l4proto tcp drop" };
     let refuse = if polite { "reject with icmpx admin-prohibited" } else { "drop" };
@@ -26,6 +29,11 @@ fn table(name: &str, bridge: &str, subnet: Subnet, resolver: &Resolver, polite: 
         .filter(|server| !server.is_loopback())
         .map(|server| format!("    ip daddr {server} udp dport 53 accept\n    ip daddr {server} tcp dport 53 accept\n"))
         .collect();
+    let closed: Vec<String> = closed.iter().map(|link| format!("\"{link}\"")).collect();
+    let closed = match closed.join(", ") {
+        none if none.is_empty() => none,
+        links => format!("    iifname {{ {links} }} oifname {{ {links} }} drop\n"),
+    };
     let to_loopback = resolver.on_loopback().map_or_else(String::new, |server| {
         format!(
             "    iifname \"{bridge}\" ip daddr {gateway} udp dport 53 dnat ip to {server}\n    \
@@ -50,7 +58,7 @@ table inet {name} {{
   }}
   chain forward {{
     type filter hook forward priority -10; policy accept;
-    iifname \"{bridge}\" jump outbound
+{closed}    iifname \"{bridge}\" jump outbound
     oifname \"{bridge}\" ct state established,related accept
     oifname \"{bridge}\" drop
   }}
@@ -72,10 +80,11 @@ table inet {name} {{
 }
 
 /// Puts the table in place, in one step, whatever was there before.
-pub(super) fn load(name: &str, bridge: &str, subnet: Subnet, resolver: &Resolver) -> io::Result<()> {
-    run(&table(name, bridge, subnet, resolver, true)).or_else(|error| {
+/// `closed`: links that forward nothing to each other.
+pub(super) fn load(name: &str, bridge: &str, subnet: Subnet, resolver: &Resolver, closed: &[String]) -> io::Result<()> {
+    run(&table(name, bridge, subnet, resolver, closed, true)).or_else(|error| {
         tracing::warn!("This kernel's nftables can't refuse politely, so what dynos may not reach is silent: {error}");
-        run(&table(name, bridge, subnet, resolver, false))
+        run(&table(name, bridge, subnet, resolver, closed, false))
     })
 }
 

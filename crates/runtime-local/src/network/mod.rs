@@ -6,6 +6,7 @@
 //! the descriptors and the dynos keeps them alive, so none can leak.
 
 mod firewall;
+mod forwarding;
 mod netlink;
 mod pool;
 mod resolver;
@@ -17,6 +18,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use forwarding::Before;
 use netlink::{Mac, Netlink};
 
 pub(crate) use pool::{Pool, Sandbox, TakeError};
@@ -30,13 +32,19 @@ pub(crate) struct Network {
     pub(crate) subnet: Subnet,
     /// What the firewall's rules were made for.
     resolver: Mutex<Resolver>,
+    /// The links that forwarded nothing before us, and are not to do so now.
+    closed: Mutex<Before>,
 }
 
 impl Network {
     /// Makes what is missing of bridge, rules and kernel settings.
     pub(crate) fn open(paths: &Paths) -> io::Result<Self> {
-        let network =
-            Self { paths: paths.clone(), subnet: Subnet::of(paths)?, resolver: Mutex::new(Resolver::of_host()) };
+        let network = Self {
+            paths: paths.clone(),
+            subnet: Subnet::of(paths)?,
+            resolver: Mutex::new(Resolver::of_host()),
+            closed: Mutex::default(),
+        };
         network.repair()?;
         Ok(network)
     }
@@ -58,7 +66,8 @@ impl Network {
         set_sysctl(&format!("/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6"), "1")?;
         host.set_up(index)?;
         host.add_address(index, self.subnet.gateway(), subnet::PREFIX)?;
-        set_sysctl("/proc/sys/net/ipv4/ip_forward", "1")?;
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) =
+            forwarding::switch_on(&self.paths.machine())?.unwrap_or_default();
         let resolver = self.resolver.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.load_rules(&resolver)
     }
@@ -81,7 +90,8 @@ impl Network {
         let bridge = self.paths.bridge();
         let localnet = if resolver.on_loopback().is_some() { "1" } else { "0" };
         set_sysctl(&format!("/proc/sys/net/ipv4/conf/{bridge}/route_localnet"), localnet)?;
-        firewall::load(&self.paths.nft_table(), &bridge, self.subnet, resolver)
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner).links.clone();
+        firewall::load(&self.paths.nft_table(), &bridge, self.subnet, resolver, &closed)
     }
 
     /// The text of a dyno's `/etc/resolv.conf`; the rules follow a host that
@@ -144,7 +154,10 @@ pub(crate) fn remove_all(paths: &Paths) -> io::Result<()> {
     for link in links(paths) {
         host.delete(&link)?;
     }
-    if firewall_is_loaded(paths) { firewall::unload(&paths.nft_table()) } else { Ok(()) }
+    if firewall_is_loaded(paths) {
+        firewall::unload(&paths.nft_table())?;
+    }
+    forwarding::switch_back(&paths.machine())
 }
 
 /// The host's links that belong to a data directory, cables before the bridge.

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::keeper_pid;
 use crate::paths::Paths;
 
 /// 4,096 addresses; the first usable one is the bridge's.
@@ -39,8 +40,9 @@ impl Subnet {
         Ipv4Addr::from(u32::from(self.network) + 2 + u32::from(slot))
     }
 
-    /// The one remembered, as long as no other link has taken it since; else
-    /// the first free one from where the directory's hash points.
+    /// The one remembered, as long as no other link has taken it since or
+    /// dynos may have addresses in it; else the first free one from where the
+    /// directory's hash points.
     pub(super) fn of(paths: &Paths) -> io::Result<Self> {
         let routes = fs::read_to_string("/proc/net/route")?;
         let bridge = paths.bridge();
@@ -51,7 +53,7 @@ impl Subnet {
             Err(error) => return Err(error),
         };
         if let Some(subnet) = remembered
-            && !subnet.overlaps(&routes, &bridge)
+            && (keeper_pid(paths).is_some() || !subnet.overlaps(&routes, &bridge))
         {
             return Ok(subnet);
         }
