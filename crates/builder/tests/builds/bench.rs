@@ -143,6 +143,17 @@ impl Bench {
     /// Runs the web process and answers `GET path` from it: status line,
     /// headers and body.
     pub(crate) async fn answers(&self, built: &Built, paths: &[&str]) -> Vec<String> {
+        let requests: Vec<(&str, &str)> = paths.iter().map(|path| (*path, "")).collect();
+        self.answers_to(built, &[], &requests).await
+    }
+
+    /// The same with config vars, and with header lines (`Name: value\r\n`) for each path.
+    pub(crate) async fn answers_to(
+        &self,
+        built: &Built,
+        config: &[(&str, &str)],
+        requests: &[(&str, &str)],
+    ) -> Vec<String> {
         let image = Image::load(&self.blobs, built.image).unwrap();
         let command = built.process_types.get(&domain::ProcessType::web()).expect("a web process");
         let id = DynoId(uuid::Uuid::now_v7());
@@ -155,7 +166,7 @@ impl Bench {
             hostname: "web-1".to_owned(),
             root: RootFs { stack: StackRoot::Image(self.stack.clone()), layers: image.layer_files(&self.blobs) },
             command: ["bash", "-c", &script].map(str::to_owned).to_vec(),
-            env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            env: env.iter().chain(config).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             cwd: PathBuf::from("/app"),
             mounts: Vec::new(),
             limits: Limits {
@@ -176,9 +187,9 @@ impl Bench {
         };
         tokio::time::timeout(Duration::from_secs(30), listens).await.expect("the app does not listen on its port");
         let mut answers = Vec::new();
-        for path in paths {
+        for (path, headers) in requests {
             let mut stream = tokio::net::TcpStream::connect((address, 5000)).await.unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+            let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n{headers}Connection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.unwrap();

@@ -8,49 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Bench, Case, example, new_app, tar_of};
 
-pub(crate) const ALL: [(&str, Case); 6] = [
-    ("static_site_is_served", |bench| Box::pin(static_site(bench))),
+pub(crate) const ALL: [(&str, Case); 5] = [
     ("procfile_alone_runs", |bench| Box::pin(procfile_only(bench))),
     ("nothing_detected_is_said", |bench| Box::pin(nothing(bench))),
     ("config_vars_are_files_only", |bench| Box::pin(config_vars(bench))),
     ("hostile_builds_are_bounded", |bench| Box::pin(hostile(bench))),
     ("cancelled_build_ends_at_once", |bench| Box::pin(cancelled(bench))),
 ];
-
-async fn static_site(bench: &Bench) {
-    let builder = bench.builder(BuildLimits::default());
-    let outcome = bench.build(&builder, new_app(), &example("static-site"), &[]).await;
-    outcome.says("-----> Static HTML app detected\n");
-    outcome.says("       Procfile declares types     -> (none)\n       Default types for buildpack -> web\n");
-    let built = outcome.built();
-    let paths = ["/", "/style.css", "/about", "/home", "/absent", "/../../../etc/passwd", "/..%2f..%2fetc/passwd"];
-    let answers = bench.answers(&built, &paths).await;
-    let expected = [
-        ("200 OK", "text/html; charset=utf-8"),
-        ("200 OK", "cache-control: public, max-age=600"),
-        ("200 OK", "<h1>About</h1>"),
-        ("302 ", "location: /\r\n"),
-        ("404 ", "Not found"),
-        ("400 ", ""),
-        ("400 ", ""),
-    ];
-    for ((answer, (status, part)), path) in answers.iter().zip(expected).zip(paths) {
-        let lower = answer.to_lowercase();
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status}")) && lower.contains(&part.to_lowercase()),
-            "{path}: {answer}"
-        );
-    }
-
-    // A page at the root, with a Rakefile that must not make it Ruby.
-    let tar =
-        tar_of(&[("index.html", "<p>bare"), ("Rakefile", "task :x"), (".secret", "x"), ("sub/index.html", "sub")]);
-    let bare = bench.build_tar(&builder, new_app(), tar, &[], &CancellationToken::new()).await.built();
-    let answers = bench.answers(&bare, &["/", "/.secret", "/.heroku/static/serve", "/sub"]).await;
-    assert!(answers[0].ends_with("<p>bare"), "{answers:?}");
-    assert!(answers[1].starts_with("HTTP/1.1 404 ") && answers[2].starts_with("HTTP/1.1 404 "), "{answers:?}");
-    assert!(answers[3].contains("Location: /sub/\r\n"), "{answers:?}");
-}
 
 async fn procfile_only(bench: &Bench) {
     let builder = bench.builder(BuildLimits::default());

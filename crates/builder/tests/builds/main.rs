@@ -10,6 +10,7 @@ mod cases;
 mod go;
 mod node;
 mod python;
+mod static_site;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         .chain(&node::ALL)
         .chain(&python::ALL)
         .chain(&go::ALL)
+        .chain(&static_site::ALL)
         .filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted.as_str())));
     if arguments.iter().any(|argument| argument == "--list") {
         cases.for_each(|(name, _)| println!("{name}: test"));
