@@ -99,6 +99,7 @@ pub(crate) fn all() -> Vec<Endpoint> {
         crate::authorizations::endpoints(),
         crate::browser_login::endpoints(),
         crate::builds::endpoints(),
+        crate::buildpack_registry::endpoints(),
         crate::buildpacks::endpoints(),
         crate::collaborators::endpoints(),
         crate::config_vars::endpoints(),

@@ -18,6 +18,7 @@ mod authority;
 mod authorizations;
 mod body;
 mod browser_login;
+mod buildpack_registry;
 mod buildpacks;
 mod builds;
 mod collaborators;

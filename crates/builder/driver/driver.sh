@@ -6,8 +6,9 @@
 # $1: the folder with this script and the plan.
 
 set -u
+DRIVER_DIR="$1"
 # shellcheck disable=SC1090,SC1091
-source "$1/plan"
+source "$DRIVER_DIR/plan"
 
 report() { local IFS=$'\t'; printf '%s\n' "$*" >>"$REPORT_DIR/events"; }
 step() { printf -- '-----> %s\n' "$*"; }
@@ -88,46 +89,81 @@ apply_slugignore() {
   (cd "$BUILD_DIR" && printf './%s\0' "${all[@]}" | xargs -0 rm -rf --)
 }
 
-# Prints the folder of the buildpack $1, or fails.
-folder_of() {
-  local name="${1#urn:buildpack:}"
-  # URLs by which Heroku's own buildpacks have always been named.
-  if [[ $1 =~ /heroku/heroku-buildpack-([a-z]+)(\.git)?/?$ ]]; then name="heroku/${BASH_REMATCH[1]}"; fi
-  if [[ -n ${BUILT_IN[$name]+set} ]]; then
-    printf '%s' "${BUILT_IN[$name]}"
-    return 0
-  fi
-  local inside="${1#./}"
-  [[ $name == heroku-community/inline ]] && inside=.
-  [[ "/$inside/" == */../* || $inside == /* ]] && return 1
-  if [[ -f $BUILD_DIR/$inside/bin/compile ]]; then
-    # A copy: buildpacks write into their own folder, which is no part of the slug.
-    local copy
-    copy=$(mktemp -d "$BUILDPACKS_DIR/repo.XXXXXX") || return 1
-    if [[ $inside == . ]]; then
-      # Inline: the app's scripts find the app beside them, as on Heroku.
-      cp -a "$BUILD_DIR/bin" "$copy/bin"
-    else
-      cp -a "$BUILD_DIR/$inside/." "$copy/"
-    fi
-    printf '%s' "$copy"
-    return 0
-  fi
-  return 1
+# Puts the folder of the buildpack number $1 into FOLDER: a private copy, since
+# buildpacks write into their own folder.
+bring() {
+  local shown="${CHOSEN[$1]}" place="${PLACES[$1]}"
+  FOLDER="$BUILDPACKS_DIR/chosen-$1"
+  case "${KINDS[$1]}" in
+    built-in) FOLDER="$BUILDPACKS_DIR/$place" ;;
+    inline) bring_inline ;;
+    app) [[ -d $BUILD_DIR/$place ]] && cp -a "$BUILD_DIR/$place/." "$FOLDER" || no_such_folder "$shown" ;;
+    pack) unpack_pack "$DRIVER_DIR/$place" "${COMMITS[$1]}" 2>"$REPORT_DIR/unpack-words" || broken "$shown" ;;
+    archive) unpack_archive "$DRIVER_DIR/$place" 2>"$REPORT_DIR/unpack-words" || broken "$shown" ;;
+  esac
+  check_whole "$shown" "${KINDS[$1]}"
 }
 
-no_such_buildpack() {
-  if [[ $1 == *://* || $1 == git@* ]]; then
-    problem "The buildpack $1 can't be fetched:"
-    problem 'buildpacks from git repositories and archives are not supported yet.'
-  elif [[ $1 == heroku-community/inline ]]; then
-    problem 'The buildpack heroku-community/inline needs bin/detect and bin/compile in the app, and they are not there.'
+# The app's own scripts, run where they lie, as Heroku's inline buildpack does.
+bring_inline() {
+  local script
+  mkdir -p "$FOLDER/bin"
+  for script in detect compile release; do
+    [[ -f $BUILD_DIR/bin/$script ]] || continue
+    chmod -f 0755 "$BUILD_DIR/bin/$script"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\nexec "$1/bin/%s" "$@"\n' "$script" >"$FOLDER/bin/$script"
+  done
+}
+
+# Git checks that the content is what the commit's id stands for.
+unpack_pack() (
+  export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0
+  git init --quiet --template= "$FOLDER" &&
+    git -C "$FOLDER" index-pack --stdin <"$1" >/dev/null &&
+    printf '%s\n' "$2" >"$FOLDER/.git/shallow" &&
+    git -C "$FOLDER" checkout --quiet --force --detach "$2" &&
+    rm -rf "$FOLDER/.git"
+)
+
+# The buildpack lies at the top, or in the one folder that is there.
+unpack_archive() {
+  mkdir "$FOLDER" && tar --extract --file="$1" --directory="$FOLDER" --no-same-owner || return 1
+  local inside=("$FOLDER"/*/bin)
+  if [[ ! -d $FOLDER/bin && ${#inside[@]} == 1 && -d ${inside[0]} ]]; then FOLDER="${inside[0]%/bin}"; fi
+}
+
+check_whole() {
+  local script missing=()
+  for script in detect compile; do [[ -f $FOLDER/bin/$script ]] || missing+=("bin/$script"); done
+  [[ ! -f $FOLDER/.gitmodules ]] || problem "Warning: the buildpack $1 has submodules, which are not fetched."
+  ((${#missing[@]})) || return 0
+  if [[ $2 == inline ]]; then
+    problem "The buildpack $1 runs the app's own bin/detect and bin/compile, and the app has no ${missing[*]}."
   else
-    problem "There is no buildpack $1, neither built in nor as a folder with bin/compile in the app."
+    problem "What $1 names is no buildpack: it has no ${missing[*]}."
+    local entries
+    entries=$(cd "$FOLDER" && ls -A | head -n 20 | paste -sd' ')
+    problem "At its top are: ${entries:-no files}"
+    if [[ -f $FOLDER/bin/build || -f $FOLDER/buildpack.toml ]]; then
+      problem 'It seems to be a Cloud Native Buildpack; builds on this stack run classic ones.'
+    fi
   fi
-  problem "Built in are: $(printf '%s\n' "${LANGUAGES[@]}" "${FALLBACKS[@]}" | paste -sd' ')."
-  problem 'A buildpack in your repository is named by its folder, such as ./my-buildpack.'
   report failed no-such-buildpack "$1"
+  push_failed
+}
+
+no_such_folder() {
+  problem "The app has no folder $1, so there is no such buildpack."
+  report failed no-such-buildpack "$1"
+  push_failed
+}
+
+broken() {
+  problem "The buildpack $1 was fetched, but can't be unpacked:"
+  head -c 2000 "$REPORT_DIR/unpack-words" | head -n 10 | while IFS= read -r line; do problem "$line"; done
+  problem 'It is fetched anew by the next build.'
+  report failed broken-buildpack "$1"
   push_failed
 }
 
@@ -151,14 +187,15 @@ run_script() {
 
 repair_bits() { chmod -f 0755 "$1"/bin/* || true; }
 
-# Whether the buildpack in $1 takes the app; its name is then in NAME.
+# Whether the buildpack in $1, named as $2, takes the app; what it calls itself
+# is then in NAME.
 detects() {
   repair_bits "$1"
   NAME=$(run_script "$1" detect "$BUILD_DIR" </dev/null 2>"$REPORT_DIR/detect-words") || return 1
   NAME="${NAME#"${NAME%%[![:space:]]*}"}"
   NAME="${NAME%"${NAME##*[![:space:]]}"}"
   NAME="${NAME//[$'\n\t']/ }"
-  NAME="${NAME:-$(basename "$1")}"
+  NAME="${NAME:-$(basename "$2")}"
 }
 
 detect_automatically() {
@@ -166,7 +203,7 @@ detect_automatically() {
   report automatic
   local reference names=()
   for reference in "${LANGUAGES[@]}"; do
-    if detects "${BUILT_IN[$reference]}"; then
+    if detects "$BUILDPACKS_DIR/${reference#heroku/}" "$reference"; then
       names+=("$NAME")
       CHOSEN+=("$reference")
     fi
@@ -179,7 +216,7 @@ detect_automatically() {
   fi
   if ((${#CHOSEN[@]} == 0)); then
     for reference in "${FALLBACKS[@]}"; do
-      if detects "${BUILT_IN[$reference]}"; then
+      if detects "$BUILDPACKS_DIR/${reference#heroku/}" "$reference"; then
         CHOSEN=("$reference")
         break
       fi
@@ -187,6 +224,7 @@ detect_automatically() {
   fi
   ((${#CHOSEN[@]})) || nothing_detected
   CHOSEN=("${CHOSEN[0]}")
+  KINDS=(built-in) PLACES=("${CHOSEN[0]#heroku/}")
 }
 
 nothing_detected() {
@@ -207,27 +245,30 @@ nothing_detected() {
   push_failed
 }
 
-# The list in the app's own .buildpacks counts if none is set.
-read_buildpacks_file() {
+# The list in the app's own .buildpacks counts if none is set. The server brings
+# what it names, and begins anew with the unpacked source.
+hand_over_list() {
   [[ -f $BUILD_DIR/.buildpacks ]] || return 0
-  local line
+  local line listed=0
   while IFS= read -r line || [[ -n $line ]]; do
-    line="${line%%[[:space:]]*}"
-    [[ -z $line || $line == \#* ]] || CHOSEN+=("$line")
-  done <"$BUILD_DIR/.buildpacks"
-  ((${#CHOSEN[@]} == 0)) || detail "The app's file .buildpacks names them"
+    read -r line _ <<<"${line%$'\r'}"
+    [[ -z $line || $line == \#* ]] || { report listed "$line"; listed=1; }
+  done < <(head -c 32768 "$BUILD_DIR/.buildpacks")
+  ((listed)) && exit 0
+  return 0
 }
 
 show_chosen() {
   if ((${#CHOSEN[@]} == 1)); then
     step "Using buildpack: ${CHOSEN[0]}"
-    return
+  else
+    step 'Using buildpacks:'
+    local index
+    for index in "${!CHOSEN[@]}"; do
+      detail "$((index + 1)). ${CHOSEN[index]}"
+    done
   fi
-  step 'Using buildpacks:'
-  local index
-  for index in "${!CHOSEN[@]}"; do
-    detail "$((index + 1)). ${CHOSEN[index]}"
-  done
+  ((${#WORDS[@]} == 0)) || printf '%s\n' "${WORDS[@]}"
 }
 
 not_compatible() {
@@ -251,30 +292,40 @@ compile() {
   return 0
 }
 
+# Of the last buildpack, and without the exports: Heroku's rule.
+default_process_types() {
+  EXPORTS=()
+  [[ -f $FOLDER/bin/release ]] || return 0
+  run_script "$FOLDER" release "$BUILD_DIR" </dev/null 2>"$REPORT_DIR/release-words" |
+    head -c 100000 >"$REPORT_DIR/release.yml"
+  local status=${PIPESTATUS[0]}
+  ((status == 0)) && return 0
+  problem "Warning: bin/release of $NAME ended with status $status; it says:"
+  head -c 2000 "$REPORT_DIR/release-words" | head -n 10 | while IFS= read -r line; do problem "$line"; done
+}
+
 main() {
-  unpack_source
-  step "Building on the $STACK_TITLE stack"
-  apply_slugignore
-  ((${#CHOSEN[@]})) || read_buildpacks_file
+  if [[ $SOURCE == archive ]]; then
+    unpack_source
+    step "Building on the $STACK_TITLE stack"
+    apply_slugignore
+    ((${#CHOSEN[@]})) || hand_over_list
+  fi
   if ((${#CHOSEN[@]})); then
     show_chosen
   else
     detect_automatically
   fi
-  local reference folder
-  for reference in "${CHOSEN[@]}"; do
-    folder=$(folder_of "$reference") || no_such_buildpack "$reference"
-    detects "$folder" || not_compatible "$reference"
+  local index reference
+  for index in "${!CHOSEN[@]}"; do
+    reference="${CHOSEN[index]}"
+    bring "$index"
+    detects "$FOLDER" "$reference" || not_compatible "$reference"
     step "$NAME app detected"
     report buildpack "$reference" "$NAME"
-    compile "$folder"
+    compile "$FOLDER"
   done
-  # Of the last buildpack, and without the exports: Heroku's rule.
-  EXPORTS=()
-  if [[ -f $folder/bin/release ]]; then
-    run_script "$folder" release "$BUILD_DIR" </dev/null 2>"$REPORT_DIR/release-words" |
-      head -c 100000 >"$REPORT_DIR/release.yml"
-  fi
+  default_process_types
   report done
 }
 

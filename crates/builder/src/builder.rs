@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::AppId;
+use fetch::Fetcher;
 use images::BlobStore;
 use runtime::{Runtime, StackRoot};
 use stack::{Stack, StackImage};
@@ -20,9 +21,14 @@ use crate::dyno::{self, Sender};
 use crate::error::{BuildError, OpenError, Platform, Rejection};
 use crate::output::Output;
 use crate::preparation::Preparation;
+use crate::registry::{Registry, RegistryFile};
 use crate::request::{BuildRequest, Built, Phase, Source};
 use crate::scratch;
+use crate::supply::{Shelf, Supplies};
 use crate::timings::Timings;
+
+/// The operator's registry of buildpacks, in the data directory.
+const REGISTRY_FILE: &str = "buildpacks.toml";
 
 /// Builds apps. One per server; share it by `Arc`.
 pub struct Builder {
@@ -30,6 +36,7 @@ pub struct Builder {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) blobs: BlobStore,
     pub(crate) caches: Caches,
+    pub(crate) supplies: Arc<Supplies>,
     turns: Semaphore,
     /// Caches being put away after their builds have answered.
     tidying: TaskTracker,
@@ -43,12 +50,22 @@ impl Builder {
             limit_bytes: config.limits.cache_bytes,
             disk_bytes: config.limits.disk_bytes,
         };
-        caches.open().map_err(|source| OpenError { doing: "make", path: caches.folder.clone(), source })?;
+        caches.open().map_err(|source| OpenError::Io { doing: "make", path: caches.folder.clone(), source })?;
+        let sources = &config.buildpacks;
+        let shelf = Shelf { folder: config.data_dir.join("cache/buildpacks"), limit_bytes: sources.kept_bytes };
+        shelf.open().map_err(|source| OpenError::Io { doing: "make", path: shelf.folder.clone(), source })?;
+        let fetching = fetch::Settings { allow_private: sources.allow_private, ..fetch::Settings::default() };
+        let usual = config.data_dir.join(REGISTRY_FILE);
+        let supplies = Arc::new(Supplies {
+            registry: RegistryFile::open(sources.registry.clone(), usual)?,
+            shelf,
+            fetcher: Fetcher::new(fetching)?,
+        });
         let turns = Semaphore::new(config.limits.concurrent.max(1));
-        let builder = Self { config, runtime, blobs, caches, turns, tidying: TaskTracker::new() };
+        let builder = Self { config, runtime, blobs, caches, supplies, turns, tidying: TaskTracker::new() };
         for folder in [builder.builds(), builder.layer_index()] {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-            made.map_err(|source| OpenError { doing: "make", path: folder, source })?;
+            made.map_err(|source| OpenError::Io { doing: "make", path: folder, source })?;
         }
         Ok(builder)
     }
@@ -63,6 +80,11 @@ impl Builder {
         }
         let builds = self.builds();
         tokio::task::spawn_blocking(move || scratch::sweep(&builds)).await?
+    }
+
+    /// What the names of buildpacks stand for now.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.supplies.registry.current()
     }
 
     /// Forgets the app's build cache: when the app is deleted, or on request.
@@ -201,7 +223,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// The error and its causes in one line, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -15,23 +15,9 @@ pub(crate) const LANGUAGES: [&str; 3] = ["heroku/nodejs", "heroku/python", "hero
 /// Asked after all languages have declined; the first that detects is taken.
 pub(crate) const FALLBACKS: [&str; 2] = ["heroku/static", "heroku/procfile"];
 
-/// Names, and the folder each stands for.
-const NAMES: [(&str, &str); 6] = [
-    ("heroku/nodejs", "nodejs"),
-    ("heroku/python", "python"),
-    ("heroku/go", "go"),
-    ("heroku/static", "static"),
-    ("heroku-community/static", "static"),
-    ("heroku/procfile", "procfile"),
-];
-
-/// What `buildpacks:set` may name today, besides folders of the repository.
-pub fn built_in_names() -> impl Iterator<Item = &'static str> {
-    NAMES.into_iter().map(|(name, _)| name)
-}
-
-pub(crate) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    NAMES.into_iter()
+/// Whether a buildpack in a folder of this name is carried in the binary.
+pub(crate) fn is_built_in(folder: &str) -> bool {
+    FOLDERS.get_dir(folder).is_some()
 }
 
 /// Writes all of them into `folder`, which must not exist yet, as a private
@@ -80,16 +66,22 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::registry::{Registry, Source};
 
     #[test]
-    fn every_name_stands_for_a_whole_buildpack() {
+    fn every_built_in_buildpack_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let all = folder.path().join("buildpacks");
         unpack(&all).unwrap();
-        for (name, sub) in NAMES {
+        let registry = Registry::carried();
+        let folders = registry.entries().filter_map(|entry| match &entry.source {
+            Source::BuiltIn(folder) => Some(folder),
+            _ => None,
+        });
+        for sub in folders {
             for script in ["detect", "compile", "release"] {
                 let path = all.join(sub).join("bin").join(script);
-                let mode = fs::metadata(&path).unwrap_or_else(|_| panic!("{name} lacks {script}")).permissions().mode();
+                let mode = fs::metadata(&path).unwrap_or_else(|_| panic!("{sub} lacks {script}")).permissions().mode();
                 assert_eq!(mode & 0o777, 0o755, "{}", path.display());
             }
         }
@@ -98,7 +90,8 @@ mod tests {
     #[test]
     fn detection_asks_built_in_buildpacks_only() {
         for name in LANGUAGES.iter().chain(&FALLBACKS) {
-            assert!(built_in_names().any(|known| known == *name), "{name}");
+            let entry = Registry::carried().find(name).cloned();
+            assert!(entry.is_some_and(|entry| matches!(entry.source, Source::BuiltIn(_))), "{name}");
         }
     }
 }

@@ -14,6 +14,25 @@ pub struct BuilderConfig {
     /// See [`crate::operator_environment`].
     pub environment: Vec<(String, String)>,
     pub limits: BuildLimits,
+    pub buildpacks: BuildpackSources,
+}
+
+/// Where buildpacks may come from, beside the binary.
+#[derive(Debug, Clone)]
+pub struct BuildpackSources {
+    /// The operator's registry; `None`: `buildpacks.toml` in the data
+    /// directory, if it is there.
+    pub registry: Option<PathBuf>,
+    /// Fetched buildpacks are kept up to this size, all together.
+    pub kept_bytes: u64,
+    /// Whether they may be fetched from private addresses.
+    pub allow_private: bool,
+}
+
+impl Default for BuildpackSources {
+    fn default() -> Self {
+        Self { registry: None, kept_bytes: 1024 * 1024 * 1024, allow_private: false }
+    }
 }
 
 /// Bounds of one build; what passes them fails with a text that names them.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::registry::RegistryError;
+
 /// What a caller decides on. The text for the user is in the output already,
 /// but for [`BuildError::Platform`], which is the operator's to read.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +72,15 @@ pub enum Platform {
     Panicked(#[from] tokio::task::JoinError),
 }
 
+/// Why the builder can't begin its work.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {doing} `{}`", path.display())]
-pub struct OpenError {
-    pub doing: &'static str,
-    pub path: PathBuf,
-    pub source: io::Error,
+pub enum OpenError {
+    #[error("could not {doing} `{}`", path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Fetcher(#[from] fetch::OpenError),
 }
 
 pub(crate) fn io_error(doing: &'static str, path: &Path, source: io::Error) -> Platform {

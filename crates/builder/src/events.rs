@@ -7,6 +7,7 @@
 /// More than the driver writes for the longest list of buildpacks.
 pub(crate) const LIMIT_BYTES: usize = 64 * 1024;
 const LONGEST_NAME: usize = 80;
+const LONGEST_REFERENCE: usize = 2000;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Events {
@@ -14,6 +15,8 @@ pub(crate) struct Events {
     pub(crate) buildpacks: Vec<Detected>,
     /// Whether they were found by detection and not set by the app.
     pub(crate) automatic: bool,
+    /// What the app's own list names: the driver waits for them to be brought.
+    pub(crate) listed: Vec<String>,
     pub(crate) failure: Option<Failure>,
     /// The driver came to its end.
     pub(crate) done: bool,
@@ -33,6 +36,8 @@ pub(crate) enum Failure {
     NothingDetected,
     NotCompatible(String),
     NoSuchBuildpack(String),
+    /// It was fetched, and can't be unpacked.
+    BrokenBuildpack(String),
     CompileFailed(String),
 }
 
@@ -41,8 +46,9 @@ pub(crate) fn parse(text: &[u8]) -> Events {
     for line in String::from_utf8_lossy(text).lines() {
         let mut fields = line.split('\t');
         let word = fields.next().unwrap_or_default();
-        let mut field = || shown(fields.next().unwrap_or_default());
+        let mut field = || shown(fields.next().unwrap_or_default(), LONGEST_NAME);
         match word {
+            "listed" => events.listed.push(shown(fields.next().unwrap_or_default(), LONGEST_REFERENCE)),
             "buildpack" => events.buildpacks.push(Detected { reference: field(), name: field() }),
             "automatic" => events.automatic = true,
             "done" => events.done = true,
@@ -53,6 +59,7 @@ pub(crate) fn parse(text: &[u8]) -> Events {
                     "nothing-detected" => Some(Failure::NothingDetected),
                     "not-compatible" => Some(Failure::NotCompatible(name)),
                     "no-such-buildpack" => Some(Failure::NoSuchBuildpack(name)),
+                    "broken-buildpack" => Some(Failure::BrokenBuildpack(name)),
                     "compile" => Some(Failure::CompileFailed(name)),
                     _ => events.failure,
                 };
@@ -77,8 +84,8 @@ impl Events {
 }
 
 /// Fit to be shown: short, and nothing that moves a terminal's cursor.
-fn shown(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control()).take(LONGEST_NAME).collect()
+fn shown(text: &str, longest: usize) -> String {
+    text.chars().filter(|char| !char.is_control()).take(longest).collect()
 }
 
 #[cfg(test)]

@@ -62,7 +62,9 @@ pub(crate) async fn judge(
         Some(Failure::Source) => Rejection::Source,
         Some(Failure::NothingDetected) => Rejection::NothingDetected,
         Some(Failure::NotCompatible(reference)) => Rejection::NotCompatible(reference.clone()),
-        Some(Failure::NoSuchBuildpack(reference)) => Rejection::NoSuchBuildpack(reference.clone()),
+        Some(Failure::NoSuchBuildpack(reference) | Failure::BrokenBuildpack(reference)) => {
+            Rejection::NoSuchBuildpack(reference.clone())
+        }
         Some(Failure::CompileFailed(name)) => Rejection::CompileFailed(name.clone()),
         None => {
             output

@@ -118,6 +118,10 @@ settings! {
         /// Whether sources and buildpacks may be fetched from private addresses: the operator's own network, or this
         /// machine.
         allow_private_sources: bool, "BOOL", Text("false");
+        /// What names of buildpacks stand for, beside those that every platform knows (TOML). Read again when it changes.
+        buildpack_registry: Option<PathBuf>, "FILE", Nothing("buildpacks.toml in the data directory, if it is there");
+        /// Fetched buildpacks are kept up to this size, all together.
+        buildpack_cache: Bytes, "SIZE", Text("1GiB");
         /// Variables that builds get: names out of the server's environment, or NAME=VALUE, divided by commas.
         build_env: Variables, "NAMES", Nothing("those of proxies and registries");
         /// A Debian mirror to make stacks from.

@@ -19,6 +19,8 @@ use crate::url::Url;
 const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const USER_AGENT: &str = concat!("git/renga-", env!("CARGO_PKG_VERSION"));
 const MOST_REDIRECTS: u32 = 5;
+/// What fails within this time was refused, and has not been waited for.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -130,30 +132,39 @@ impl Fetcher {
     /// Does `once` until it succeeds or fails for good, at most as often as the
     /// settings say. A host that can't be reached at all is asked no more than
     /// twice, and only if that was found out at once.
-    pub fn retry<T>(
+    pub fn retry<T, E: Failure>(
         &self,
         stop: &dyn Fn() -> bool,
-        mut once: impl FnMut() -> Result<T, FetchError>,
-    ) -> Result<T, FetchError> {
+        mut once: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
         let began = Instant::now();
-        let mut tried = 0;
-        loop {
-            tried += 1;
+        for tried in 1.. {
             let error = match once() {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let hopeless = matches!(error, FetchError::Unreachable { .. })
-                && (tried > 1 || began.elapsed() >= self.settings.connect.min(Duration::from_secs(2)));
-            if stop() {
-                return Err(FetchError::Stopped);
-            }
-            if !error.is_passing() || hopeless || tried >= self.settings.tries {
+            let Some(reason) = error.of_fetch().filter(|reason| reason.is_passing()) else { return Err(error) };
+            let is_hopeless =
+                matches!(reason, FetchError::Unreachable { .. }) && (tried > 1 || began.elapsed() >= AT_ONCE);
+            if is_hopeless || tried >= self.settings.tries || stop() {
                 return Err(error);
             }
-            tracing::info!(%error, tried, "A fetch is tried again");
+            tracing::info!(error = %reason, tried, "A fetch is tried again");
             std::thread::sleep(pause(tried));
         }
+        Err(FetchError::Stopped.into())
+    }
+}
+
+/// The error of something that fetches.
+pub trait Failure: From<FetchError> {
+    /// The reason, if it is one of fetching.
+    fn of_fetch(&self) -> Option<&FetchError>;
+}
+
+impl Failure for FetchError {
+    fn of_fetch(&self) -> Option<&FetchError> {
+        Some(self)
     }
 }
 

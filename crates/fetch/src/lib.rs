@@ -21,5 +21,5 @@ mod url;
 
 pub use address::is_public;
 pub use error::FetchError;
-pub use fetcher::{Answer, Fetcher, OpenError, Settings};
+pub use fetcher::{Answer, Failure, Fetcher, OpenError, Settings};
 pub use url::{InvalidUrl, Url};

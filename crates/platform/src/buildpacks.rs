@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use builder::Registry;
 use domain::App;
 use domain::buildpack::BuildpackRef;
 
@@ -20,9 +21,16 @@ impl Buildpacks<'_> {
         Ok(self.platform.store.buildpacks().list(app.id).await?)
     }
 
-    /// The names of the buildpacks that this platform has.
-    pub fn known(&self) -> Vec<&'static str> {
-        builder::built_in_names().collect()
+    /// What the names of buildpacks stand for on this platform.
+    pub fn registry(&self) -> Arc<Registry> {
+        self.platform.builder.registry()
+    }
+
+    /// Refuses what no build could look for; nothing is fetched.
+    pub fn check(&self, buildpacks: &[BuildpackRef]) -> Result<(), PlatformError> {
+        let registry = self.registry();
+        let checked = buildpacks.iter().try_for_each(|buildpack| registry.check(buildpack));
+        checked.map_err(|unknown| PlatformError::Invalid(unknown.to_string()))
     }
 
     /// Sets the whole list anew; an empty one brings detection back.
@@ -39,6 +47,7 @@ impl Buildpacks<'_> {
         if let Some((_, buildpack)) = twice {
             return Err(PlatformError::Invalid(format!("The buildpack {buildpack} is in the list twice.")));
         }
+        self.check(&buildpacks)?;
         self.platform.store.buildpacks().replace(app.id, &buildpacks, self.platform.now()).await?;
         self.list(app).await
     }

@@ -131,6 +131,7 @@ impl Builds<'_> {
 
     /// Begins a build of a tarball that was put to one of our sources.
     pub async fn create(&self, caller: &Caller, app: &App, request: BuildRequest) -> Result<Build, PlatformError> {
+        self.platform.buildpacks().check(&request.buildpacks)?;
         let secret = self.own_source(&request.source_url)?;
         let file = self.platform.sources().get(secret).await?;
         let file = match request.checksum {

@@ -82,7 +82,7 @@ use transcript::Transcripts;
 pub use accounts::*;
 pub use apps::*;
 pub use browser_logins::{BrowserLogin, BrowserLogins, LoginOutcome};
-pub use builder::{Source as DeploySource, SourceOrigin};
+pub use builder::{BuildpackSource, Entry as RegistryEntry, Registry, Source as DeploySource, SourceOrigin};
 pub use builds::{BuildRequest, Builds, Deploying, NewDeploy, Outcome};
 pub use collaborators::Member;
 pub use dynos::{Dynos, RunRequest, RunStarted};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use builder::{BuildLimits, Builder, BuilderConfig};
+use builder::{BuildLimits, Builder, BuilderConfig, BuildpackSources};
 use configuration::Configuration;
 use images::BlobStore;
 use logs::{Line, Logs, Source};
@@ -175,6 +175,11 @@ fn builder_config(configuration: &Configuration, data_dir: &DataDir, stacks: Sta
             cache_bytes: configuration.build_cache.0,
             concurrent: configuration.concurrent_builds,
             ..BuildLimits::default()
+        },
+        buildpacks: BuildpackSources {
+            registry: configuration.buildpack_registry.clone(),
+            kept_bytes: configuration.buildpack_cache.0,
+            allow_private: configuration.allow_private_sources,
         },
     }
 }

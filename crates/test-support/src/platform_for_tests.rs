@@ -65,6 +65,7 @@ impl TestPlatform {
             stacks: stacks.clone(),
             environment: Vec::new(),
             limits: builder::BuildLimits::default(),
+            buildpacks: builder::BuildpackSources::default(),
         };
         let builder = Builder::new(config, runtime.clone(), images.clone()).expect("the builder");
         let logs = Logs::open(dir.join("logs")).expect("logs");

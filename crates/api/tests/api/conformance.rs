@@ -81,7 +81,10 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
         "/apps/first/config-vars",
         "/apps/first/releases/1/config-vars",
         "/schema",
+        "/buildpacks",
         "/buildpacks/heroku%2Fnodejs",
+        "/buildpacks/heroku%2Fnodejs/readme",
+        "/buildpacks/heroku%2Fnodejs/revisions",
         "/api/v4/current-status",
     ] {
         me.get(one).await.ok();

@@ -233,10 +233,58 @@ async fn buildpacks_are_replaced_as_a_whole() {
     assert_eq!(me.put("/apps/packed/buildpack-installations", wish(&[])).await.ok(), json!([]));
     let found = server.stranger().get("/buildpacks/heroku%2Fpython").await.ok();
     assert_eq!(found["blob_url"], "urn:buildpack:heroku/python");
-    let none = me.put("/apps/packed/buildpack-installations", json!({ "updates": [{}] })).await;
-    let message = none.refused(422, "invalid_params");
-    assert!(message.contains("heroku/python"), "{message}");
-    server.stranger().get("/buildpacks/acme%2Fcobol").await.refused(404, "not_found");
+    me.put("/apps/packed/buildpack-installations", json!({ "updates": [{}] })).await.refused(422, "invalid_params");
+}
+
+#[tokio::test]
+async fn a_buildpack_that_no_build_could_have_is_refused_with_what_was_meant() {
+    let server = Server::start().await;
+    server.app("packed").await;
+    let me = server.operator();
+    let set = async |text: &str| {
+        let wish = json!({ "updates": [{ "buildpack": text }] });
+        me.put("/apps/packed/buildpack-installations", wish).await
+    };
+    for (text, words) in [
+        ("heroku/nodej", "Did you mean heroku/nodejs?"),
+        ("heroku/multi-procfile", "Did you mean heroku-community/multi-procfile?"),
+        ("acme/qqqq", "`heroku buildpacks:search` lists all names"),
+        ("git@github.com:heroku/x.git", "builds have no key for ssh"),
+        ("https://", "it must name a host"),
+    ] {
+        let message = set(text).await.refused(422, "invalid_params");
+        assert!(message.contains(words), "{text}: {message}");
+    }
+    for good in ["heroku-community/apt", "https://git.example.com/x.git#a/b", "https://example.com/x.tgz?y=1", "./mine"]
+    {
+        set(good).await.ok();
+    }
+    let packs = json!({ "source_blob": { "url": "x" }, "buildpacks": [{ "name": "heroku/nodej" }] });
+    let message = me.post("/apps/packed/builds", packs).await.refused(422, "invalid_params");
+    assert!(message.contains("heroku/nodejs"), "{message}");
+}
+
+#[tokio::test]
+async fn the_registry_of_buildpacks_can_be_searched_and_read() {
+    let server = Server::start().await;
+    let anyone = server.stranger();
+    let found = async |query: &str| {
+        let all = anyone.get(&format!("/buildpacks?{query}")).await.ok();
+        let names = all.as_array().unwrap().iter();
+        names.map(|one| format!("{}/{}", one["namespace"], one["name"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    assert_eq!(found("in[name][]=node").await, ["heroku/nodejs"]);
+    assert_eq!(found("in[namespace][]=heroku-community&like[description]=SITES").await, ["heroku-community/static"]);
+    assert!(found("").await.len() > 20);
+    assert!(found("in[name][]=cobol").await.is_empty());
+    let apt = anyone.get("/buildpacks/heroku-community%2Fapt").await.ok();
+    assert_eq!((&apt["source"]["owner"], &apt["support"]["method"]), (&json!("heroku"), &json!("github")));
+    let versions = anyone.get("/buildpacks/heroku-community%2Fapt/revisions").await.ok();
+    assert_eq!(versions[0]["release"], "the default branch");
+    assert_eq!(anyone.get("/buildpacks/heroku%2Fgo/readme").await.ok()["encoding"], "base64");
+    anyone.get("/buildpacks/acme%2Fcobol/revisions").await.refused(404, "not_found");
+    let absent = anyone.get("/buildpacks/acme%2Fcobol").await.expect(404);
+    assert_eq!(absent["blob_url"], "urn:buildpack:acme/cobol", "so that setting it can say what was meant");
 }
 
 #[tokio::test]

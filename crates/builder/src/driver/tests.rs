@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::events::{self, Events, Failure};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedSource};
+use crate::registry::{Origin, Registry};
 use crate::request::SourceOrigin;
 use crate::source::Compression;
+use crate::supply::{Parcel, Supplied};
 
 /// A folder that stands for the build dyno's `/tmp`.
 struct Bench {
     tmp: tempfile::TempDir,
-    chosen: Vec<String>,
+    chosen: Vec<Supplied>,
     origin: SourceOrigin,
 }
 
@@ -54,28 +56,50 @@ impl Bench {
         self
     }
 
+    /// Folders of the app, and names that are built in.
     fn choose(mut self, references: &[&str]) -> Self {
-        self.chosen = references.iter().map(|reference| (*reference).to_owned()).collect();
+        for reference in references {
+            let parcel = match Registry::carried().locate(&reference.parse().unwrap()).unwrap() {
+                Origin::App(path) => Parcel::App(path),
+                Origin::Inline => Parcel::Inline,
+                other => panic!("{other:?} lies elsewhere"),
+            };
+            self.chosen.push(supplied(reference, parcel));
+        }
+        self
+    }
+
+    fn choose_fetched(mut self, shown: &str, parcel: Parcel) -> Self {
+        self.chosen.push(supplied(shown, parcel));
+        self
+    }
+
+    /// A file beside the plan, as fetched ones are.
+    fn fetched(self, name: &str, content: &[u8]) -> Self {
+        fs::create_dir_all(self.path("driver")).unwrap();
+        fs::write(self.path("driver").join(name), content).unwrap();
         self
     }
 
     fn run(&self) -> Run {
+        self.run_from(PlannedSource::Archive { compression: Compression::None, origin: self.origin })
+    }
+
+    fn run_from(&self, source: PlannedSource) -> Run {
         let (build, env, folder) = (self.path("build"), self.path("env"), self.path("driver"));
         let plan = Plan {
             build_dir: build.to_str().unwrap(),
             env_dir: env.to_str().unwrap(),
             stack_title: "Debian-13",
-            compression: Compression::None,
-            origin: self.origin,
-            buildpacks: &[],
+            source,
+            buildpacks: &self.chosen,
         };
         let moved = format!(
-            "{}CACHE_DIR='{}'\nREPORT_DIR='{}'\nBUILDPACKS_DIR='{}'\nCHOSEN=({})\nLANGUAGES=()\nFALLBACKS=()\n",
+            "{}CACHE_DIR='{}'\nREPORT_DIR='{}'\nBUILDPACKS_DIR='{}'\nLANGUAGES=()\nFALLBACKS=()\n",
             plan.text(),
             self.path("cache").display(),
             self.path("report").display(),
             self.path("buildpacks").display(),
-            self.chosen.join(" "),
         );
         write(&folder.join("plan"), &moved);
         let tar = Command::new("tar").arg("-C").arg(self.path("app")).args(["-c", "."]).output().unwrap();
@@ -114,6 +138,10 @@ impl Bench {
     }
 }
 
+fn supplied(shown: &str, parcel: Parcel) -> Supplied {
+    Supplied { shown: shown.to_owned(), parcel, words: Vec::new() }
+}
+
 fn write(path: &Path, content: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
@@ -129,14 +157,14 @@ fn several_buildpacks_run_in_order_and_only_later_ones_get_the_export() {
             "echo never",
         )
         .buildpack("two", "echo Two; [ -n \"$FROM_ONE\" ]", "echo \"one says ${FROM_ONE:-nothing}\"; cat \"$2/cached\"", "echo \"r: ${FROM_ONE:-none}\"")
-        .choose(&["./one", "two"]);
+        .choose(&["./one", "./two"]);
     write(&bench.path("env").join("KEY"), "value");
     let run = bench.run();
     assert_eq!(run.status, 0, "{}", run.text);
     assert_eq!(
         run.text,
         "-----> Building on the Debian-13 stack\n\
-         -----> Using buildpacks:\n       1. ./one\n       2. two\n\
+         -----> Using buildpacks:\n       1. ./one\n       2. ./two\n\
          -----> One app detected\nenv: KEY\n\
          -----> Two app detected\none says 1\nx\n"
     );
@@ -188,27 +216,102 @@ fn nothing_detected_names_what_was_looked_for_and_found() {
 }
 
 #[test]
-fn buildpacks_from_elsewhere_are_refused_by_name() {
-    for reference in ["https://git.example/x.git#main", "nobody/nothing", "../out", "/etc", "heroku-community/inline"] {
-        let run = Bench::new().file("x", "").choose(&[reference]).run();
-        assert_eq!(run.events.failure, Some(Failure::NoSuchBuildpack(reference.to_owned())), "{}", run.text);
-        assert!(run.text.contains(reference) && run.text.ends_with(" !     Push failed\n"), "{}", run.text);
+fn a_folder_that_is_not_there_and_one_that_is_no_buildpack_are_refused_by_name() {
+    let run = Bench::new().file("x", "").choose(&["./absent"]).run();
+    assert_eq!(run.events.failure, Some(Failure::NoSuchBuildpack("./absent".to_owned())), "{}", run.text);
+    assert!(run.text.contains(" !     The app has no folder ./absent"), "{}", run.text);
+
+    let run = Bench::new().file("bp/buildpack.toml", "").file("bp/bin/build", "").choose(&["./bp"]).run();
+    assert!(
+        run.text.ends_with(
+            " !     What ./bp names is no buildpack: it has no bin/detect bin/compile.\n \
+             !     At its top are: bin buildpack.toml\n \
+             !     It seems to be a Cloud Native Buildpack; builds on this stack run classic ones.\n\n !     Push failed\n"
+        ),
+        "{}",
+        run.text
+    );
+
+    let run = Bench::new().file("bin/detect", "").choose(&["heroku-community/inline"]).run();
+    assert!(run.text.contains("and the app has no bin/compile.\n"), "{}", run.text);
+}
+
+#[test]
+fn an_inline_buildpack_runs_where_the_app_lies() {
+    let inline = Bench::new()
+        .buildpack(".", "echo Inline", "echo in $PWD as $0", "echo '--- {}'")
+        .choose(&["heroku-community/inline"]);
+    let run = inline.run();
+    assert_eq!(run.status, 0, "{}", run.text);
+    let build = inline.path("build");
+    assert!(run.text.contains(&format!("in {0} as {0}/bin/compile\n", build.display())), "{}", run.text);
+    assert_eq!(run.release, "--- {}\n");
+}
+
+#[test]
+fn a_list_in_the_app_is_handed_over_and_the_build_goes_on_with_what_was_brought() {
+    let list = "# mine\n./bp\r\n\nhttps://host/x.git#v1  a word\nheroku/nodejs";
+    let mut bench = Bench::new().buildpack("bp", "echo Toy", "true", "").file(".buildpacks", list);
+    let run = bench.run();
+    assert_eq!((run.status, run.events.done), (0, false), "{}", run.text);
+    assert_eq!(run.events.listed, ["./bp", "https://host/x.git#v1", "heroku/nodejs"]);
+    bench = bench.choose(&["./bp"]);
+    let run = bench.run_from(PlannedSource::Unpacked);
+    assert!(run.events.done, "{}", run.text);
+    assert_eq!(run.text, "-----> Using buildpack: ./bp\n-----> Toy app detected\n");
+}
+
+#[test]
+fn archives_are_unpacked_from_their_top_or_their_only_folder() {
+    for top in [".", "pack-main"] {
+        let from = Bench::new().buildpack(&format!("from/{top}"), "echo Fetched", "echo compiled", "");
+        let tar = Command::new("tar").arg("-C").arg(from.path("app/from")).args(["-cz", "."]).output().unwrap();
+        let parcel = Parcel::Archive { file: "buildpack-0".to_owned() };
+        let run = Bench::new().fetched("buildpack-0", &tar.stdout).choose_fetched("https://h/x.tgz", parcel).run();
+        assert_eq!(run.status, 0, "{}", run.text);
+        assert!(run.text.contains("-----> Using buildpack: https://h/x.tgz\n-----> Fetched app detected\ncompiled\n"));
     }
 }
 
 #[test]
-fn an_inline_buildpack_and_a_list_in_the_app_are_honoured() {
-    let inline = Bench::new()
-        .buildpack(".", "echo Inline", "echo in $PWD", "echo '--- {}'")
-        .choose(&["heroku-community/inline"]);
-    let run = inline.run();
-    assert_eq!(run.status, 0, "{}", run.text);
-    assert!(run.text.contains(&format!("in {}\n", inline.path("build").display())), "{}", run.text);
+fn a_pack_is_checked_out_at_its_commit_and_no_other() {
+    let bench = Bench::new().buildpack("repository", "echo Fetched", "ls -A \"$(dirname \"$0\")/..\"", "");
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=x", "-c", "user.email=x@x"]).arg("-C").arg(bench.path("app/repository"));
+        let output = git.args(arguments).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "x"]);
+    let commit = String::from_utf8(git(&["rev-parse", "HEAD"])).unwrap().trim().to_owned();
+    let pack = git(&["pack-objects", "--all", "--stdout", "--revs", "-q"]);
+    let parcel = |commit: &str| Parcel::Pack { file: "buildpack-0".to_owned(), commit: commit.to_owned() };
+    let run = |pack: &[u8], commit: &str| {
+        Bench::new().fetched("buildpack-0", pack).choose_fetched("https://h/x", parcel(commit)).run()
+    };
+    let good = run(&pack, &commit);
+    assert_eq!(good.status, 0, "{}", good.text);
+    assert!(good.text.ends_with("-----> Fetched app detected\nbin\n"), "{}", good.text);
 
-    let listed = Bench::new().buildpack("bp", "echo Toy", "true", "").file(".buildpacks", "# mine\n./bp\n");
-    let run = listed.run();
-    assert_eq!(run.status, 0, "{}", run.text);
-    assert!(run.text.contains("-----> Using buildpack: ./bp\n"), "{}", run.text);
+    for (pack, commit) in [(&pack[..], &*"1".repeat(40)), (&pack[..pack.len() - 1], &*commit), (b"junk", &*commit)] {
+        let bad = run(pack, commit);
+        assert_eq!(bad.events.failure, Some(Failure::BrokenBuildpack("https://h/x".to_owned())), "{}", bad.text);
+        assert!(bad.text.contains("was fetched, but can't be unpacked:\n !     "), "{}", bad.text);
+    }
+}
+
+#[test]
+fn a_release_script_that_fails_is_warned_of() {
+    let run = Bench::new().buildpack("bp", "echo Toy", "true", "echo oh >&2; exit 7").choose(&["./bp"]).run();
+    assert!(run.events.done, "{}", run.text);
+    assert!(
+        run.text.ends_with(" !     Warning: bin/release of Toy ended with status 7; it says:\n !     oh\n"),
+        "{}",
+        run.text
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use builder::{BuildError, BuildLimits, BuildRequest, Builder, BuilderConfig, Built, SourceOrigin};
+use builder::{BuildError, BuildLimits, BuildRequest, Builder, BuilderConfig, BuildpackSources, Built, SourceOrigin};
 use domain::{AppId, BuildId, ConfigVars, DynoId};
 use images::{BlobStore, Image};
 use runtime::{DynoSpec, Events, Limits, RootFs, Runtime, StackRoot, Stdio};
@@ -96,6 +96,7 @@ impl Bench {
             stacks: StackDir::new(self.stack.parent().unwrap()),
             environment: builder::operator_environment(None, |name| std::env::var(name).ok()),
             limits,
+            buildpacks: BuildpackSources { allow_private: true, ..BuildpackSources::default() },
         };
         Builder::new(config, Arc::<LocalRuntime>::clone(&self.runtime), self.blobs.clone()).unwrap()
     }

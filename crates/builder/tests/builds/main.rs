@@ -7,7 +7,9 @@
 
 mod bench;
 mod cases;
+mod elsewhere;
 mod go;
+mod host;
 mod node;
 mod python;
 mod static_site;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         .chain(&python::ALL)
         .chain(&go::ALL)
         .chain(&static_site::ALL)
+        .chain(&elsewhere::ALL)
         .filter(|(name, _)| wanted.is_none_or(|wanted| name.contains(wanted.as_str())));
     if arguments.iter().any(|argument| argument == "--list") {
         cases.for_each(|(name, _)| println!("{name}: test"));
