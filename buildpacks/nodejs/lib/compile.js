@@ -14,7 +14,7 @@ const { Environment, configVars } = require('./environment.js');
 const managers = require('./managers/index.js');
 const { Modules } = require('./modules.js');
 const { Failure, blank, detail, fail, problem, step, warn } = require('./output.js');
-const { Registry } = require('./registry.js');
+const { Registry, registryOf } = require('./registry.js');
 const runtime = require('./runtime.js');
 const { Tools } = require('./tools.js');
 
@@ -169,7 +169,7 @@ async function install(build) {
     warn(`there is no lockfile, so versions may differ from build to build. Run \`${manager.name} install\`, and commit its lockfile.`);
   }
   const undo = manager.prepare?.(build) ?? (() => {});
-  const unreachable = await registry.unreachable();
+  const unreachable = await registry.unreachable(registryOf(app, env));
   // All may be in the cache; but nobody is to wait for what can't come.
   const impatient = { npm_config_fetch_retries: '0', npm_config_fetch_timeout: '10000', YARN_HTTP_RETRY: '0', YARN_HTTP_TIMEOUT: '10000' };
   const { ok, text } = await show(manager.installCommand(build, { dev: build.dev }), { cwd: app.folder, env: { ...env.all, ...(unreachable ? impatient : {}) } });

@@ -29,7 +29,7 @@ function words(text) {
 class Registry {
   /** `work` is a scratch folder, `cache` one that is kept. */
   constructor(env, { work, cache }) {
-    Object.assign(this, { work, cache });
+    Object.assign(this, { work, cache, probed: {} });
     const settings = Object.entries(env.all).filter(([name]) => /^(npm_config_|https?_proxy$|no_proxy$|all_proxy$)/i.test(name));
     this.env = {
       ...process.env, ...Object.fromEntries(settings),
@@ -73,11 +73,18 @@ class Registry {
     return this.semver.maxSatisfying(versions, range) ?? this.semver.maxSatisfying(await this.versions(name, true), range) ?? undefined;
   }
 
-  /** Why the registry can't be reached, asked once per build; undefined if it can. */
-  unreachable() {
-    this.probed ??= probe(this.url, this.env);
-    return this.probed;
+  /** Why a registry can't be reached, asked once per build; undefined if it can. */
+  unreachable(url = this.url) {
+    this.probed[url] ??= probe(url, this.env);
+    return this.probed[url];
   }
+}
+
+/** The registry of the app's dependencies, if one is named. */
+function registryOf(app, env) {
+  const named = env.get('npm_config_registry') ?? app.setting('.yarnrc.yml', 'npmRegistryServer') ?? app.read('.npmrc').match(/^registry\s*=\s*(\S+)/m)?.[1]
+    ?? app.read('.yarnrc').match(/^registry\s+"?([^"\s]+)/m)?.[1];
+  return named?.replace(/\$\{(\w+)[^}]*\}/g, (whole, name) => env.get(name) ?? whole);
 }
 
 /** Tries for five seconds to connect to a registry, or to the proxy that leads to it. */
@@ -109,4 +116,4 @@ function proxyFor(target, env) {
   return secure || env.npm_config_proxy || env.HTTP_PROXY || env.http_proxy;
 }
 
-module.exports = { Registry, words };
+module.exports = { Registry, registryOf, words };
