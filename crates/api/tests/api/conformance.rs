@@ -17,7 +17,9 @@ const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMTt9OTEztwE/ncJLnCd7
 
 #[tokio::test]
 async fn every_endpoint_answers_as_the_published_schema_says() {
-    let server = Server::start().await;
+    let server = Server::start_with(|config| config.authority_pem = Some("a certificate".to_owned())).await;
+    let authority = server.stranger().get("/renga/authority.pem").await;
+    assert_eq!((authority.status.as_u16(), authority.text.as_str()), (200, "a certificate"));
     let me = server.operator();
     server.deployed("first", &[("web", "node server.js"), ("worker", "node work.js")]).await;
 
