@@ -29,6 +29,7 @@ pub mod dyno_size;
 pub mod feature;
 pub mod formation;
 pub mod generation;
+pub mod housekeeping;
 pub mod log_drain;
 pub mod log_session;
 pub mod oauth;

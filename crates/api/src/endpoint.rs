@@ -108,6 +108,7 @@ pub(crate) fn all() -> Vec<Endpoint> {
         crate::dynos::endpoints(),
         crate::features::endpoints(),
         crate::formation::endpoints(),
+        crate::housekeeping::endpoints(),
         crate::log_drains::endpoints(),
         crate::log_sessions::endpoints(),
         crate::releases::endpoints(),

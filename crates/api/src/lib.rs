@@ -30,6 +30,7 @@ mod endpoint;
 mod features;
 mod formation;
 mod guard;
+mod housekeeping;
 mod log_drains;
 mod log_sessions;
 mod origin;

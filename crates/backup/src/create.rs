@@ -14,9 +14,9 @@ use crate::contents::{
     BLOBS, DATABASE, HEAD, KEYS, MANIFEST, MANIFEST_DIGEST, REPOSITORIES, SETTINGS, TLS, TRANSCRIPTS, is_registry,
 };
 use crate::error::BackupError;
-use crate::gc_lock::GcLock;
 use crate::manifest::{FORMAT, Head, Manifest, Summary};
 use crate::{Progress, repository};
+use images::GcLock;
 
 /// Writes a backup of `data_dir` to `out`, whether or not a server works there;
 /// see the crate's text for what makes it consistent. `settings` is the

@@ -39,7 +39,6 @@ mod archive;
 mod contents;
 mod create;
 mod error;
-mod gc_lock;
 mod manifest;
 mod repository;
 mod restore;
@@ -48,7 +47,6 @@ mod verify;
 
 pub use create::create;
 pub use error::BackupError;
-pub use gc_lock::GcLock;
 pub use manifest::Summary;
 pub use restore::{RESTORING, restore};
 pub use verify::verify;

@@ -52,8 +52,8 @@ fn made() -> Made {
         fs::write(data.join(name), content).unwrap();
     }
     let blobs = BlobStore::open(data.join("blobs")).unwrap();
-    let layer = blobs.put_bytes(b"layer").unwrap();
-    blobs.put_bytes(b"garbage").unwrap();
+    let layer = blobs.hold().put_bytes(b"layer").unwrap();
+    blobs.hold().put_bytes(b"garbage").unwrap();
     let layers = vec![Layer {
         digest: layer.digest,
         size_bytes: 5,
@@ -62,7 +62,7 @@ fn made() -> Made {
     }];
     let process_types = BTreeMap::from([("web".parse().unwrap(), "run".to_owned())]);
     let new = NewImage { layers, stack: "debian-13".to_owned(), process_types: process_types.clone() };
-    let image = Image::create(&blobs, new).unwrap();
+    let image = Image::create(&blobs.hold(), new).unwrap();
 
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let store = open(&data).await;
@@ -71,7 +71,7 @@ fn made() -> Made {
         let new = NewApp { name: "shop".parse().unwrap(), owner: ann.id, stack: "debian-13".to_owned() };
         let app = store.apps().create(new, now).await.unwrap();
         let set = BTreeMap::from([("A".parse::<ConfigKey>().unwrap(), Some("planted".to_owned()))]);
-        store.releases().with_config_change(app.id, &set, ann.id, "Set A", false, now).await.unwrap();
+        store.releases().with_config_change(app.id, &set, ann.id, "Set A", now).await.unwrap();
         let slug = NewSlug {
             app: app.id,
             image: image.manifest,

@@ -69,8 +69,8 @@ impl Build<'_> {
         let declared = slug.process_types(&events, output).await?;
         output.line("").await;
         output.line("-----> Compressing...").await;
-        let image = match slug.pack(declared.process_types.clone(), until, self.cancel).await {
-            Ok(image) => image,
+        let (image, hold) = match slug.pack(declared.process_types.clone(), until, self.cancel).await {
+            Ok(packed) => packed,
             Err(failed) => return Err(verdict::not_packed(failed, &events, limits, self.cancel, output).await),
         };
         verdict::show_size(&image, limits, output).await;
@@ -84,6 +84,7 @@ impl Build<'_> {
         );
         Ok(Built {
             image: image.manifest,
+            hold: Arc::new(hold),
             process_types: declared.process_types,
             detected: match events.automatic {
                 true => events.buildpacks.iter().map(|buildpack| buildpack.reference.clone()).collect(),

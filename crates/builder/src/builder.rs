@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::build::Build;
-use crate::cache::Caches;
+use crate::cache::{BuildCache, Caches};
 use crate::config::BuilderConfig;
 use crate::dyno::{self, Sender};
 use crate::error::{BuildError, OpenError, Platform, Rejection};
@@ -23,9 +23,9 @@ use crate::output::Output;
 use crate::preparation::Preparation;
 use crate::registry::{Registry, RegistryFile};
 use crate::request::{BuildRequest, Built, Phase, Source};
-use crate::scratch;
 use crate::supply::{Shelf, Supplies};
 use crate::timings::Timings;
+use crate::{layers, scratch};
 
 /// The operator's registry of buildpacks, in the data directory.
 const REGISTRY_FILE: &str = "buildpacks.toml";
@@ -91,6 +91,18 @@ impl Builder {
     pub async fn purge_cache(&self, app: AppId) -> Result<(), Platform> {
         let caches = self.caches.clone();
         tokio::task::spawn_blocking(move || caches.purge(app)).await?
+    }
+
+    /// The build caches of all apps, in no order.
+    pub async fn caches(&self) -> Result<Vec<BuildCache>, Platform> {
+        let caches = self.caches.clone();
+        tokio::task::spawn_blocking(move || caches.list()).await?
+    }
+
+    /// Forgets which content was packed into layers that are deleted since.
+    pub async fn forget_deleted_layers(&self) -> Result<(), Platform> {
+        let (blobs, index) = (self.blobs.clone(), self.layer_index());
+        tokio::task::spawn_blocking(move || layers::forget_deleted(&blobs, &index)).await?
     }
 
     /// Waits until the caches of finished builds are put away. For shutdown

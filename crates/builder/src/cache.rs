@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use domain::AppId;
 
@@ -17,6 +18,16 @@ use crate::scratch::Scratch;
 
 /// The top folder of [`crate::plan::CACHE_DIR`] on the disk.
 const KEPT: &str = "codon";
+
+/// The build cache of an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildCache {
+    pub app: AppId,
+    /// What it takes on the machine's disk.
+    pub bytes: u64,
+    /// The end of the last good build.
+    pub used_at: SystemTime,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Caches {
@@ -60,6 +71,21 @@ impl Caches {
             return self.purge(app);
         }
         fs::rename(&image, &path).map_err(|source| io_error("name", &path, source))
+    }
+
+    /// Every app's, in no order.
+    pub(crate) fn list(&self) -> Result<Vec<BuildCache>, Platform> {
+        let failed = |source| io_error("list", &self.folder, source);
+        let mut caches = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let app = name.to_str().and_then(|name| name.strip_suffix(".img")).and_then(|id| id.parse().ok());
+            let (Some(app), Ok(image)) = (app, entry.metadata()) else { continue };
+            let used_at = image.modified().map_err(failed)?;
+            caches.push(BuildCache { app, bytes: image.blocks() * 512, used_at });
+        }
+        Ok(caches)
     }
 
     pub(crate) fn purge(&self, app: AppId) -> Result<(), Platform> {
@@ -108,6 +134,7 @@ mod tests {
         let roomy = caches(folder.path(), DISK_BYTES);
         let app = keep_one(&roomy, folder.path());
         let found = roomy.find(app).unwrap();
+        assert_eq!(roomy.list().unwrap().iter().map(|cache| cache.app).collect::<Vec<_>>(), [app]);
         assert!(fs::metadata(found).unwrap().blocks() * 512 < 7 * 1024 * 1024, "the rest is no part of it");
         roomy.purge(app).unwrap();
         assert_eq!(roomy.find(app), None);

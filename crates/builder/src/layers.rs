@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::Digest;
-use images::{Blob, BlobStore, FingerprintError, LAYER_MEDIA_TYPE, Layer, PackError, PackLimit, Stop, TreeLimit};
+use images::{Blob, BlobStore, FingerprintError, Hold, LAYER_MEDIA_TYPE, Layer, PackError, PackLimit, Stop, TreeLimit};
 
 use crate::error::{Platform, io_error};
 use crate::harvest::is_plain_folder;
@@ -70,7 +70,7 @@ pub(crate) fn declared(text: &[u8]) -> Vec<PathBuf> {
 }
 
 pub(crate) struct Packing<'a> {
-    pub(crate) blobs: &'a BlobStore,
+    pub(crate) blobs: &'a Hold,
     /// Where the index of fingerprints lies: `<data dir>/cache/layers`.
     pub(crate) index: &'a Path,
     /// The mounted disk, and the build folder's name on it.
@@ -149,8 +149,7 @@ impl Packing<'_> {
     fn known(&self, content: Digest) -> Option<Blob> {
         let text = fs::read_to_string(self.index.join(content.hex())).ok()?;
         let digest = text.trim().parse().ok()?;
-        let size_bytes = self.blobs.size(digest).ok()?;
-        Some(Blob { digest, size_bytes })
+        self.blobs.find(digest).ok()
     }
 
     fn remember(&self, content: Digest, blob: Blob) -> Result<(), Platform> {
@@ -162,6 +161,19 @@ impl Packing<'_> {
         unnamed.persist(&path).map_err(|failed| io_error("name", &path, failed.error))?;
         Ok(())
     }
+}
+
+/// Removes entries of the index whose blobs are gone. One that is written
+/// anew at this moment may go with them: its content is packed once more then.
+pub(crate) fn forget_deleted(blobs: &BlobStore, index: &Path) -> Result<(), Platform> {
+    for entry in fs::read_dir(index).map_err(|source| io_error("list", index, source))? {
+        let path = entry.map_err(|source| io_error("list", index, source))?.path();
+        let digest = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        if digest.is_some_and(|digest| !blobs.exists(digest)) {
+            fs::remove_file(&path).map_err(|source| io_error("delete", &path, source))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -187,7 +199,7 @@ mod tests {
     #[test]
     fn unchanged_dependencies_keep_their_layer_while_the_app_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::open(folder.path().join("blobs")).unwrap();
+        let blobs = BlobStore::open(folder.path().join("blobs")).unwrap().hold();
         let index = folder.path().join("index");
         fs::create_dir(&index).unwrap();
         let (limit, slug_bytes) = (TreeLimit { size_bytes: 1 << 20, entries: 1000 }, 1 << 20);
@@ -225,12 +237,14 @@ mod tests {
     #[test]
     fn a_layer_whose_blob_was_deleted_is_packed_again() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = BlobStore::open(folder.path().join("blobs")).unwrap();
+        let blobs = BlobStore::open(folder.path().join("blobs")).unwrap().hold();
         let disk = folder.path().join("disk");
+        let index = folder.path().join("index");
+        fs::create_dir(&index).unwrap();
         let (limit, slug_bytes) = (TreeLimit { size_bytes: 1, entries: 1 }, 1);
         let packing = Packing {
             blobs: &blobs,
-            index: folder.path(),
+            index: &index,
             disk: &disk,
             build_folder: "build",
             limit,
@@ -241,7 +255,10 @@ mod tests {
         let blob = blobs.put_bytes(b"packed").unwrap();
         packing.remember(content, blob).unwrap();
         assert_eq!(packing.known(content), Some(blob));
-        blobs.delete(blob.digest).unwrap();
+        fs::remove_file(blobs.path(blob.digest)).unwrap();
         assert_eq!(packing.known(content), None);
+        assert!(index.join(content.hex()).exists());
+        forget_deleted(&blobs, &index).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!index.join(content.hex()).exists());
     }
 }

@@ -40,6 +40,7 @@ mod timings;
 mod verdict;
 
 pub use builder::Builder;
+pub use cache::BuildCache;
 pub use config::{BuildLimits, BuilderConfig, BuildpackSources};
 pub use environment::{DEFAULT_BUILD_ENV, operator_environment};
 pub use error::{BuildError, OpenError, Platform, Rejection};

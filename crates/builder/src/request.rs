@@ -1,11 +1,13 @@
 //! What is to be built, and what came of it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::buildpack::BuildpackRef;
 use domain::procfile::{ProcessTypes, Warning};
 use domain::{AppId, BuildId, ConfigVars, Digest};
+use images::Hold;
 use tokio::io::AsyncRead;
 
 /// A tar archive, plain or compressed (gzip, xz, zstd, bzip2: seen by its
@@ -38,6 +40,8 @@ pub enum SourceOrigin {
 #[derive(Debug, Clone)]
 pub struct Built {
     pub image: Digest,
+    /// Keeps the image's blobs: to be dropped once a slug's row names them.
+    pub hold: Arc<Hold>,
     pub process_types: ProcessTypes,
     /// Names to store as the app's buildpacks; empty if it had set some.
     pub detected: Vec<String>,

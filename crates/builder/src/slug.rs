@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use domain::procfile::ProcessTypes;
-use images::{Image, NewImage, TreeLimit};
+use images::{Hold, Image, NewImage, TreeLimit};
 use stack::Stack;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -63,17 +63,17 @@ impl Slug<'_> {
         Ok(procfile::discover(procfile.as_deref(), defaults, output).await)
     }
 
-    /// Packs layers, within the build's time and until it is cancelled.
+    /// Packs layers, which are held from then on, within the build's time and until it is cancelled.
     pub(crate) async fn pack(
         &self,
         process_types: ProcessTypes,
         until: Instant,
         cancel: &CancellationToken,
-    ) -> Result<Image, LayersError> {
+    ) -> Result<(Image, Hold), LayersError> {
         let declared = layers::declared(&self.report("layers", LAYERS_LIMIT_BYTES)?.unwrap_or_default());
         let limits = self.builder.config.limits;
         let (blobs, index, stack) =
-            (self.builder.blobs.clone(), self.builder.layer_index(), self.stack.name().to_owned());
+            (self.builder.blobs.hold(), self.builder.layer_index(), self.stack.name().to_owned());
         let (prepared, cancel) = (Arc::clone(self.prepared), cancel.clone());
         let work = move || {
             let packing = Packing {
@@ -86,7 +86,8 @@ impl Slug<'_> {
                 stop: &|| cancel.is_cancelled() || Instant::now() >= until,
             };
             let layers = packing.layers(&declared)?;
-            Ok(Image::create(&blobs, NewImage { layers, stack, process_types }).map_err(Platform::from)?)
+            let image = Image::create(&blobs, NewImage { layers, stack, process_types }).map_err(Platform::from)?;
+            Ok((image, blobs))
         };
         tokio::task::spawn_blocking(work).await.map_err(Platform::from)?
     }

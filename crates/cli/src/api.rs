@@ -1,7 +1,7 @@
 //! A small client for a server's API, as the one who is logged in.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -59,6 +59,25 @@ impl Api {
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         json(self.call(Method::POST, path, &[], body.to_string())?)
+    }
+
+    /// Hands over each line of the answer, a JSON value, as it comes; that
+    /// takes as long as the server does.
+    pub(crate) fn post_lines(
+        &self,
+        path: &str,
+        body: &Value,
+        mut take: impl FnMut(Value) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let request = self.agent.post(format!("{}{path}", self.server.url)).config().timeout_global(None).build();
+        let request = request.header("Accept", ACCEPT).header("Authorization", format!("Bearer {}", self.key()?));
+        let response = request.content_type("application/json").send(body.to_string());
+        let answer = good(response.map_err(|error| self.unreached(error))?)?;
+        for line in BufReader::new(answer.into_body().into_reader()).lines() {
+            let line = line.context("the server's answer broke off")?;
+            take(serde_json::from_str(&line).context("the server's answer is not JSON")?)?;
+        }
+        Ok(())
     }
 
     /// As someone with a password, who has no key yet.
@@ -119,6 +138,11 @@ impl Api {
         good(request.send(file).map_err(|error| self.unreached(error))?).map(drop)
     }
 
+    fn key(&self) -> anyhow::Result<&str> {
+        let nobody = || anyhow!("nobody is logged in to {}: {}", self.server.url, self.server.how_to_log_in());
+        self.server.api_key.as_deref().ok_or_else(nobody)
+    }
+
     fn call(
         &self,
         method: Method,
@@ -126,11 +150,7 @@ impl Api {
         headers: &[(&str, &str)],
         body: impl AsSendBody,
     ) -> anyhow::Result<Response<Body>> {
-        let key =
-            self.server.api_key.as_ref().ok_or_else(|| {
-                anyhow!("nobody is logged in to {}: {}", self.server.url, self.server.how_to_log_in())
-            })?;
-        let response = self.send(method, path, &format!("Bearer {key}"), headers, body)?;
+        let response = self.send(method, path, &format!("Bearer {}", self.key()?), headers, body)?;
         good(response).map_err(|error| match error.downcast_ref::<Refused>() {
             Some(refused) if refused.status == 401 => error
                 .context(format!("the server does not know your key; log in anew: {}", self.server.how_to_log_in())),

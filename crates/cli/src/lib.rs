@@ -30,13 +30,16 @@ mod completions;
 mod config;
 mod connect;
 mod contact;
+mod disk;
 mod doctor;
 mod domains;
 mod env;
 mod environment;
+mod gc;
 mod git;
 mod git_credentials;
 mod heroku;
+mod keys;
 mod login;
 mod logs;
 mod moment;
@@ -137,6 +140,13 @@ pub enum Command {
     /// Make an account and print its one-time password
     #[command(name = "accounts:create")]
     AccountsCreate(accounts::CreateArgs),
+    /// Remove what nothing needs any more: old releases' slugs, caches, what apps left
+    Gc(gc::Args),
+    /// Show what takes how much of the server's disk
+    Disk(disk::Args),
+    /// Seal all config vars with a new key, while the server serves
+    #[command(name = "keys:rotate")]
+    KeysRotate(keys::RotateArgs),
     /// Make this machine trust a server's certificates
     Trust(trust::Args),
     /// Make a far server reachable on a local port, for the official CLI
@@ -191,6 +201,9 @@ pub fn run(command: Command, root: &clap::Command) -> anyhow::Result<ExitCode> {
         Command::Logout(args) => login::logout(&args),
         Command::Whoami(args) => login::whoami(&args),
         Command::AccountsCreate(args) => accounts::create(&args),
+        Command::Gc(args) => gc::run(&args),
+        Command::Disk(args) => disk::run(&args),
+        Command::KeysRotate(args) => keys::rotate(&args),
         Command::Trust(args) => trust::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Env(args) => env::run(&args),

@@ -132,6 +132,16 @@ settings! {
         /// can't mount them at all, this is found out without the setting.
         unpack_images: bool, "BOOL", Text("false");
     }
+    "Disk" {
+        /// So many of an app's newest releases can be rolled back to.
+        keep_releases: usize, "N", Text("20");
+        /// Older releases can be rolled back to until this long after they were made.
+        keep_releases_for: Span, "TIME", Text("30d");
+        /// All slugs of an app together; beyond it older releases expire before their time.
+        keep_releases_size: Bytes, "SIZE", Text("10GiB");
+        /// All build caches together; those that were not used for longest go first.
+        build_caches: Bytes, "SIZE", Text("20GiB");
+    }
     "The server itself" {
         /// What the server writes about itself: error, warn, info, debug, or a filter such as info,platform=debug.
         log: String, "FILTER", Text("info");

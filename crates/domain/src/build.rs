@@ -79,6 +79,8 @@ pub struct Slug {
     pub stack: String,
     /// Compressed, without the stack.
     pub size_bytes: u64,
+    /// When its image was given up to make room; its releases have expired then.
+    pub collected_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -10,6 +10,8 @@ pub enum ReleaseState {
     Pending,
     Succeeded,
     Failed,
+    /// It succeeded, and its slug was collected since: it can't be gone back to.
+    Expired,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum ReleaseEvent {
     PhaseFailed,
     /// The server was not there to see the end of the release command.
     Interrupted,
+    /// Its slug is no longer kept.
+    SlugCollected,
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +38,8 @@ impl ReleaseState {
         match (self, event) {
             (Self::Pending, ReleaseEvent::PhasePassed) => Ok(Self::Succeeded),
             (Self::Pending, ReleaseEvent::PhaseFailed | ReleaseEvent::Interrupted) => Ok(Self::Failed),
+            (Self::Succeeded | Self::Expired, ReleaseEvent::SlugCollected) => Ok(Self::Expired),
+            (Self::Failed, ReleaseEvent::SlugCollected) => Ok(Self::Failed),
             (state, event) => Err(ReleaseRefused { state, event }),
         }
     }
@@ -43,6 +49,7 @@ impl ReleaseState {
             Self::Pending => "pending",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Expired => "expired",
         }
     }
 }

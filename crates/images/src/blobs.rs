@@ -6,10 +6,14 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use domain::Digest;
 use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
+
+use crate::hold::Held;
 
 /// A blob that is in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +34,22 @@ pub enum BlobError {
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// A folder of blobs. Cheap to clone; several processes may share the folder.
+/// A folder of blobs, to be read; what writes is a [`crate::Hold`], what
+/// deletes a [`crate::Sweep`]. Cheap to clone. One process opens the folder,
+/// once: clones know of each other's holds.
 #[derive(Debug, Clone)]
 pub struct BlobStore {
     folder: PathBuf,
+    pub(crate) held: Arc<Held>,
 }
 
 impl BlobStore {
-    /// Opens the store in `folder` (`<data dir>/blobs`), making it if absent,
-    /// and sweeps what an interrupted writer left there.
+    /// Opens the store in `folder` (`<data dir>/blobs`), making it if absent.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, BlobError> {
-        let store = Self { folder: folder.into() };
+        let store = Self { folder: folder.into(), held: Arc::default() };
         for sub in [store.named(), store.unnamed()] {
             fs::create_dir_all(&sub).map_err(|source| io_error("make", &sub, source))?;
         }
-        store.sweep_unfinished()?;
         Ok(store)
     }
 
@@ -86,47 +91,30 @@ impl BlobStore {
         Ok(content)
     }
 
-    /// Takes all that `content` gives, up to `limit_bytes`.
-    pub fn put(&self, content: impl Read, limit_bytes: u64) -> Result<Blob, BlobError> {
+    /// Content as a file that has no name yet.
+    pub(crate) fn receive(&self, content: impl Read, limit_bytes: u64) -> Result<(NamedTempFile, Blob), BlobError> {
         let mut unnamed = self.unfinished()?;
         let (digest, size_bytes) = copy_hashed(content, unnamed.as_file_mut(), limit_bytes)
             .map_err(|source| io_error("write", unnamed.path(), source))?
             .ok_or(BlobError::TooLarge { limit_bytes })?;
-        self.name(unnamed, Blob { digest, size_bytes })
-    }
-
-    /// The same for content that is at hand.
-    pub fn put_bytes(&self, content: &[u8]) -> Result<Blob, BlobError> {
-        self.put(content, u64::MAX)
-    }
-
-    /// Takes what should have the digest `wanted`; anything else is refused.
-    pub fn put_expected(&self, content: impl Read, wanted: Digest, limit_bytes: u64) -> Result<Blob, BlobError> {
-        let mut unnamed = self.unfinished()?;
-        let (found, size_bytes) = copy_hashed(content, unnamed.as_file_mut(), limit_bytes)
-            .map_err(|source| io_error("write", unnamed.path(), source))?
-            .ok_or(BlobError::TooLarge { limit_bytes })?;
-        if found != wanted {
-            return Err(BlobError::Mismatch { wanted, found });
-        }
-        self.name(unnamed, Blob { digest: found, size_bytes })
+        Ok((unnamed, Blob { digest, size_bytes }))
     }
 
     /// A file in the store's folder for a program to write to; hand it to
-    /// [`BlobStore::adopt`] when it is whole, or drop it.
+    /// [`crate::Hold::adopt`] when it is whole, or drop it.
     pub fn unfinished(&self) -> Result<NamedTempFile, BlobError> {
         NamedTempFile::new_in(self.unnamed()).map_err(|source| io_error("write to", &self.unnamed(), source))
     }
 
-    /// Makes a blob of a file from [`BlobStore::unfinished`].
-    pub fn adopt(&self, unfinished: NamedTempFile) -> Result<Blob, BlobError> {
+    /// What a file from [`BlobStore::unfinished`] holds.
+    pub(crate) fn measure(&self, unfinished: &NamedTempFile) -> Result<Blob, BlobError> {
         // A program may have replaced the file under its name, so it is opened anew.
-        let path = unfinished.path().to_owned();
-        let content = File::open(&path).map_err(|source| io_error("open", &path, source))?;
+        let path = unfinished.path();
+        let content = File::open(path).map_err(|source| io_error("open", path, source))?;
         let (digest, size_bytes) = copy_hashed(content, &mut io::sink(), u64::MAX)
-            .map_err(|source| io_error("read", &path, source))?
+            .map_err(|source| io_error("read", path, source))?
             .ok_or(BlobError::TooLarge { limit_bytes: u64::MAX })?;
-        self.name(unfinished, Blob { digest, size_bytes })
+        Ok(Blob { digest, size_bytes })
     }
 
     /// Every blob, in no order.
@@ -142,17 +130,7 @@ impl BlobStore {
         Ok(blobs)
     }
 
-    /// Deletes a blob; `false` if there was none. Who has it open or mounted
-    /// keeps it until he lets go.
-    pub fn delete(&self, digest: Digest) -> Result<bool, BlobError> {
-        match fs::remove_file(self.path(digest)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(io_error("delete", &self.path(digest), source)),
-        }
-    }
-
-    fn name(&self, unnamed: NamedTempFile, blob: Blob) -> Result<Blob, BlobError> {
+    pub(crate) fn name(&self, unnamed: NamedTempFile, blob: Blob) -> Result<Blob, BlobError> {
         let path = self.path(blob.digest);
         if path.is_file() {
             return Ok(blob);
@@ -168,18 +146,18 @@ impl BlobStore {
         Ok(blob)
     }
 
-    /// Another process may be writing; only what is old is left over.
-    fn sweep_unfinished(&self) -> Result<(), BlobError> {
-        const LEFT_OVER_AFTER: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+    /// Files that writers left unfinished and did not touch since `moment`.
+    pub fn left_unfinished(&self, moment: SystemTime) -> Result<Vec<PathBuf>, BlobError> {
         let folder = self.unnamed();
+        let mut left = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|source| io_error("list", &folder, source))? {
             let entry = entry.map_err(|source| io_error("list", &folder, source))?;
-            let age = entry.metadata().and_then(|file| file.modified()).map(|at| at.elapsed().unwrap_or_default());
-            if age.is_ok_and(|age| age > LEFT_OVER_AFTER) {
-                fs::remove_file(entry.path()).map_err(|source| io_error("delete", &entry.path(), source))?;
+            let touched = entry.metadata().and_then(|file| file.modified());
+            if touched.is_ok_and(|touched| touched < moment) {
+                left.push(entry.path());
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     fn named(&self) -> PathBuf {
@@ -219,7 +197,7 @@ pub(crate) fn finish(hash: Context) -> Digest {
     Digest::from_sha256(bytes)
 }
 
-fn io_error(doing: &'static str, path: &Path, source: io::Error) -> BlobError {
+pub(crate) fn io_error(doing: &'static str, path: &Path, source: io::Error) -> BlobError {
     BlobError::Io { doing, path: path.to_owned(), source }
 }
 
@@ -238,30 +216,19 @@ mod tests {
     #[test]
     fn a_blob_is_named_by_its_content_and_stored_once() {
         let (_folder, store) = store();
-        let blob = store.put_bytes(b"").unwrap();
+        let blob = store.hold().put_bytes(b"").unwrap();
         assert_eq!(blob.digest.to_string(), EMPTY);
-        assert_eq!(store.put_bytes(b"").unwrap(), blob);
+        assert_eq!(store.hold().put_bytes(b"").unwrap(), blob);
         assert_eq!(store.list().unwrap(), [blob]);
         assert_eq!(fs::read_dir(store.unnamed()).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_deleted_blob_is_absent() {
-        let (_folder, store) = store();
-        let blob = store.put_bytes(b"x").unwrap();
-        assert_eq!(store.read(blob.digest, 1).unwrap(), b"x");
-        assert!(store.delete(blob.digest).unwrap());
-        assert!(!store.delete(blob.digest).unwrap());
-        assert!(!store.exists(blob.digest));
-        assert!(matches!(store.open_blob(blob.digest), Err(BlobError::Absent(_))));
-    }
-
-    #[test]
     fn too_much_or_other_content_leaves_nothing_behind() {
         let (_folder, store) = store();
-        assert!(matches!(store.put(&b"12345"[..], 4), Err(BlobError::TooLarge { limit_bytes: 4 })));
+        assert!(matches!(store.hold().put(&b"12345"[..], 4), Err(BlobError::TooLarge { limit_bytes: 4 })));
         let wanted = EMPTY.parse().unwrap();
-        assert!(matches!(store.put_expected(&b"1"[..], wanted, 9), Err(BlobError::Mismatch { .. })));
+        assert!(matches!(store.hold().put_expected(&b"1"[..], wanted, 9), Err(BlobError::Mismatch { .. })));
         assert!(store.list().unwrap().is_empty());
         assert_eq!(fs::read_dir(store.unnamed()).unwrap().count(), 0);
     }
@@ -272,18 +239,26 @@ mod tests {
         let unfinished = store.unfinished().unwrap();
         fs::remove_file(unfinished.path()).unwrap();
         fs::write(unfinished.path(), "new").unwrap();
-        let blob = store.adopt(unfinished).unwrap();
+        let blob = store.hold().adopt(unfinished).unwrap();
         assert_eq!(store.read(blob.digest, 10).unwrap(), b"new");
         assert!(matches!(store.read(blob.digest, 2), Err(BlobError::TooLarge { .. })));
     }
 
     #[test]
-    fn opening_again_keeps_blobs_and_fresh_unfinished_files() {
+    fn a_blob_that_is_read_has_its_content_and_a_limit() {
         let (folder, store) = store();
-        let blob = store.put_bytes(b"kept").unwrap();
-        let unfinished = store.unfinished().unwrap();
+        let blob = store.hold().put_bytes(b"kept").unwrap();
         let again = BlobStore::open(folder.path().join("blobs")).unwrap();
-        assert!(again.exists(blob.digest));
-        assert!(unfinished.path().exists());
+        assert_eq!(again.read(blob.digest, 4).unwrap(), b"kept");
+        assert!(matches!(again.read(blob.digest, 3), Err(BlobError::TooLarge { limit_bytes: 3 })));
+    }
+
+    #[test]
+    fn only_what_nobody_wrote_to_for_long_is_left_unfinished() {
+        let (_folder, store) = store();
+        let unfinished = store.unfinished().unwrap();
+        let hour = std::time::Duration::from_secs(3600);
+        assert!(store.left_unfinished(SystemTime::now() - hour).unwrap().is_empty());
+        assert_eq!(store.left_unfinished(SystemTime::now() + hour).unwrap(), [unfinished.path()]);
     }
 }

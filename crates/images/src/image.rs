@@ -11,6 +11,7 @@ use domain::procfile::ProcessTypes;
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::{Blob, BlobError, BlobStore};
+use crate::hold::Hold;
 
 /// A squashfs file whose root is the image's root: it holds `app/…`.
 pub const LAYER_MEDIA_TYPE: &str = "application/vnd.renga.image.layer.v1.squashfs";
@@ -105,13 +106,13 @@ struct RootFs {
 }
 
 impl Image {
-    /// Writes config and manifest; the layers must be in the store. The same
-    /// parts give the same digest.
-    pub fn create(store: &BlobStore, new: NewImage) -> Result<Self, ImageError> {
+    /// Writes config and manifest; the layers must be in the store, and are
+    /// held from now on. The same parts give the same digest.
+    pub fn create(hold: &Hold, new: NewImage) -> Result<Self, ImageError> {
         for layer in &new.layers {
-            store.size(layer.digest)?;
+            hold.find(layer.digest)?;
         }
-        let config = put_json(store, &config_of(&new))?;
+        let config = put_json(hold, &config_of(&new))?;
         let manifest = Manifest {
             schema_version: 2,
             media_type: MANIFEST_MEDIA_TYPE.to_owned(),
@@ -123,7 +124,7 @@ impl Image {
             },
             layers: new.layers.iter().map(descriptor_of).collect(),
         };
-        let manifest = put_json(store, &manifest)?.digest;
+        let manifest = put_json(hold, &manifest)?.digest;
         Ok(Self { manifest, layers: new.layers, stack: new.stack, process_types: new.process_types })
     }
 
@@ -207,10 +208,10 @@ fn descriptor_of(layer: &Layer) -> Descriptor {
     }
 }
 
-fn put_json(store: &BlobStore, value: &impl Serialize) -> Result<Blob, BlobError> {
+fn put_json(hold: &Hold, value: &impl Serialize) -> Result<Blob, BlobError> {
     // Maps with text keys and plain fields: nothing in these types can fail.
     let json = serde_json::to_vec(value).expect("manifests and configs are plain JSON");
-    store.put_bytes(&json)
+    hold.put_bytes(&json)
 }
 
 #[cfg(test)]
@@ -218,7 +219,8 @@ mod tests {
     use super::*;
 
     fn stored(store: &BlobStore) -> Image {
-        let blob = store.put_bytes(b"layer").unwrap();
+        let hold = store.hold();
+        let blob = hold.put_bytes(b"layer").unwrap();
         let layer = Layer {
             digest: blob.digest,
             size_bytes: blob.size_bytes,
@@ -226,7 +228,7 @@ mod tests {
             path: "app".to_owned(),
         };
         let process_types = ProcessTypes::from([("web".parse().unwrap(), "node x.js".to_owned())]);
-        Image::create(store, NewImage { layers: vec![layer], stack: "debian-13".to_owned(), process_types }).unwrap()
+        Image::create(&hold, NewImage { layers: vec![layer], stack: "debian-13".to_owned(), process_types }).unwrap()
     }
 
     #[test]
@@ -238,6 +240,11 @@ mod tests {
         assert_eq!(stored(&store), image);
         assert_eq!(image.size_bytes(), 5);
         assert!(image.layer_files(&store)[0].is_file());
+        let mut blobs = Image::blobs(&store, image.manifest).unwrap();
+        let mut all = store.list().unwrap();
+        blobs.sort_by_key(|blob| blob.digest);
+        all.sort_by_key(|blob| blob.digest);
+        assert_eq!(blobs, all);
     }
 
     #[test]
@@ -245,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::open(folder.path()).unwrap();
         let image = stored(&store);
-        store.delete(image.layers[0].digest).unwrap();
+        std::fs::remove_file(store.path(image.layers[0].digest)).unwrap();
         let loaded = Image::load(&store, image.manifest);
         assert!(matches!(loaded, Err(ImageError::Blob(BlobError::Absent(_)))), "{loaded:?}");
     }
@@ -254,7 +261,7 @@ mod tests {
     fn what_is_no_manifest_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::open(folder.path()).unwrap();
-        let blob = store.put_bytes(b"{}").unwrap();
+        let blob = store.hold().put_bytes(b"{}").unwrap();
         assert!(matches!(Image::load(&store, blob.digest), Err(ImageError::Damaged { .. })));
     }
 }

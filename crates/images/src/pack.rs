@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
 
-use crate::blobs::{Blob, BlobError, BlobStore};
+use crate::blobs::{Blob, BlobError};
 use crate::fingerprint::Stop;
+use crate::hold::Hold;
 
 /// Files in a layer belong to this user and group: the dyno's.
 const OWNER: &str = "1000";
@@ -52,7 +53,7 @@ pub enum PackError {
 /// become `time_unix_s`, all owners the dyno's user: the same content and time
 /// give the same bytes. Takes about 3 ms per MB; `processors` bounds the threads.
 pub fn pack(
-    store: &BlobStore,
+    hold: &Hold,
     tree: &Path,
     time_unix_s: u32,
     processors: u32,
@@ -61,7 +62,7 @@ pub fn pack(
     if !holds_app(tree) {
         return Err(PackError::NoTree(tree.to_owned()));
     }
-    let unfinished = store.unfinished()?;
+    let unfinished = hold.unfinished()?;
     let time = time_unix_s.to_string();
     let mut child = Command::new("mksquashfs")
         .arg(tree)
@@ -89,7 +90,7 @@ pub fn pack(
         return Err(PackError::Failed(format!("{status}: {words}")));
     }
     check_size(unfinished.path(), limit)?;
-    Ok(store.adopt(unfinished)?)
+    Ok(hold.adopt(unfinished)?)
 }
 
 /// Waits for the child's end, which closes its stderr; returns what it wrote there.
@@ -134,6 +135,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::BlobStore;
 
     fn have_mksquashfs() -> bool {
         let there = Command::new("mksquashfs").arg("-version").output().is_ok();
@@ -161,9 +163,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::open(folder.path()).unwrap();
         let (one, other, changed) = (tree("x"), tree("x"), tree("y"));
-        let blob = pack(&store, one.path(), 1_700_000_000, 2, ROOMY).unwrap();
-        assert_eq!(pack(&store, other.path(), 1_700_000_000, 1, ROOMY).unwrap(), blob);
-        assert_ne!(pack(&store, changed.path(), 1_700_000_000, 1, ROOMY).unwrap(), blob);
+        let blob = pack(&store.hold(), one.path(), 1_700_000_000, 2, ROOMY).unwrap();
+        assert_eq!(pack(&store.hold(), other.path(), 1_700_000_000, 1, ROOMY).unwrap(), blob);
+        assert_ne!(pack(&store.hold(), changed.path(), 1_700_000_000, 1, ROOMY).unwrap(), blob);
         assert_eq!(store.list().unwrap().len(), 2);
 
         let listing =
@@ -181,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = BlobStore::open(folder.path()).unwrap();
         let tight = PackLimit { size_bytes: 100, ..ROOMY };
-        let refused = pack(&store, tree("x").path(), 0, 1, tight);
+        let refused = pack(&store.hold(), tree("x").path(), 0, 1, tight);
         assert!(matches!(refused, Err(PackError::TooLarge { limit_bytes: 100 })), "{refused:?}");
         assert!(store.list().unwrap().is_empty());
     }
@@ -196,7 +198,7 @@ mod tests {
         let large = tree("x");
         // A hole that takes seconds to read, and no room.
         File::create(large.path().join("app/hole")).unwrap().set_len(64 << 30).unwrap();
-        let stopped = pack(&store, large.path(), 0, 1, PackLimit { stop: &|| true, ..ROOMY });
+        let stopped = pack(&store.hold(), large.path(), 0, 1, PackLimit { stop: &|| true, ..ROOMY });
         assert!(matches!(stopped, Err(PackError::Stopped)), "{stopped:?}");
         assert!(store.list().unwrap().is_empty());
     }
@@ -208,7 +210,7 @@ mod tests {
         fs::create_dir(folder.path().join("tree")).unwrap();
         symlink("/etc", folder.path().join("tree/app")).unwrap();
         for bad in ["tree", "absent", "tree/../tree"] {
-            let refused = pack(&store, &folder.path().join(bad), 0, 1, ROOMY);
+            let refused = pack(&store.hold(), &folder.path().join(bad), 0, 1, ROOMY);
             assert!(matches!(refused, Err(PackError::NoTree(_))), "{bad}: {refused:?}");
         }
     }

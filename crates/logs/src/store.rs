@@ -86,6 +86,12 @@ impl Logs {
         self.0.order(Order::Remove(log));
     }
 
+    /// Forgets the streams that were removed, which keep late lines away until
+    /// then. To be called now and then.
+    pub fn forget_removed(&self) {
+        self.0.apps.write().unwrap_or_else(PoisonError::into_inner).retain(|_, log| !log.is_removed());
+    }
+
     /// Returns when all lines appended so far are handed to the kernel.
     pub async fn flush(&self) {
         let (done, flushed) = oneshot::channel();

@@ -37,14 +37,12 @@ impl Config<'_> {
         if !changes.iter().any(|change| changed(&change)) {
             return Ok(before);
         }
-        // Its release command runs, if the code has one.
-        let has_phase = true;
         let description = description(&changes);
         let (release, vars) = self
             .platform
             .store
             .releases()
-            .with_config_change(app.id, &changes, caller.account.id, &description, has_phase, self.platform.now())
+            .with_config_change(app.id, &changes, caller.account.id, &description, self.platform.now())
             .await
             .map_err(|error| match error {
                 ChangeConfigError::Invalid(invalid) => PlatformError::Invalid(format!("{invalid}.")),

@@ -187,6 +187,8 @@ impl Step<Context, DeployError> for KeepSlug {
             size_bytes: built.slug_size_bytes,
         };
         context.slug = Some(platform.store.slugs().create(new, platform.now()).await?.id);
+        // From here on the slug's row keeps the image.
+        drop(built.hold);
         Ok(())
     }
 }

@@ -39,6 +39,7 @@ mod environment;
 mod error;
 mod features;
 mod formation;
+mod housekeeping;
 mod label;
 mod launch;
 mod log_sessions;
@@ -47,6 +48,7 @@ mod reconcile;
 mod recover;
 mod releases;
 mod rendezvous;
+mod sealing_keys;
 mod signed;
 mod sources;
 mod ssh_keys;
@@ -57,7 +59,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use builder::Builder;
@@ -70,6 +72,7 @@ use logs::{Line, Logs, Source};
 use runtime::{Events, Runtime};
 use stack::StackDir;
 use store::Store;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -88,9 +91,11 @@ pub use collaborators::Member;
 pub use dynos::{Dynos, RunRequest, RunStarted};
 pub use error::{PlatformError, Resource};
 pub use features::{Feature, FeatureState};
+pub use housekeeping::{DiskSettings, DiskUsage, Filesystem, Found, Garbage, GcEvent, GcEvents, Use};
 pub use log_sessions::LogQuery;
 pub use reconcile::{RouteSender, Selection};
 pub use rendezvous::Rendezvous;
+pub use sealing_keys::KeyProgress;
 pub use sources::{SOURCE_LIMIT_BYTES, SourceUrls};
 pub use store::FormationChange;
 pub use transcript::OutputStream;
@@ -113,6 +118,7 @@ pub struct Settings {
     pub public_url: String,
     /// The stack of new apps.
     pub default_stack: String,
+    pub disk: DiskSettings,
 }
 
 impl Settings {
@@ -128,6 +134,9 @@ impl Settings {
 }
 
 const LOCALHOST: &str = "localhost";
+
+/// After an app was destroyed others may be as well, before garbage is collected.
+const SEVERAL_MAY_GO: Duration = Duration::from_secs(5);
 
 /// Knows which requests are under way to a dyno: the router.
 #[async_trait]
@@ -166,6 +175,14 @@ pub struct Platform {
     pub(crate) rendezvous: Arc<Rendezvous>,
     pub(crate) browser_logins: BrowserLogins,
     pub(crate) ongoing: Ongoing,
+    /// Before anything was written: what is unfinished and older is nobody's.
+    pub(crate) started: SystemTime,
+    /// Held while garbage is collected.
+    pub(crate) collecting: Arc<tokio::sync::Mutex<()>>,
+    /// Held while keys are rotated.
+    pub(crate) rotating: Arc<tokio::sync::Mutex<()>>,
+    /// Something was left that should be collected soon.
+    pub(crate) garbage: Notify,
     /// Work that goes on beside the request that began it.
     pub(crate) background: TaskTracker,
 }
@@ -196,6 +213,10 @@ impl Platform {
             rendezvous: Arc::default(),
             browser_logins: BrowserLogins::default(),
             ongoing: Ongoing::default(),
+            started: SystemTime::now(),
+            collecting: Arc::default(),
+            rotating: Arc::default(),
+            garbage: Notify::new(),
             background: TaskTracker::new(),
         });
         let found = platform.recover().await?;
@@ -223,12 +244,15 @@ impl Platform {
 
     /// What has to be done now and then.
     async fn chores(self: &Arc<Self>) {
+        self.resume_rotation();
         let mut hourly = tokio::time::interval(Duration::from_secs(3600));
         loop {
-            hourly.tick().await;
-            if let Err(error) = self.forget_old_sources().await {
-                tracing::warn!(%error, "Could not remove old sources");
+            tokio::select! {
+                _ = hourly.tick() => {}
+                // Several apps may go at once, and one run does for all.
+                () = self.garbage.notified() => tokio::time::sleep(SEVERAL_MAY_GO).await,
             }
+            self.collect_garbage().await;
         }
     }
 
@@ -292,25 +316,6 @@ impl Platform {
         self.settings.data_dir.join("git").join(format!("{app}.git"))
     }
 
-    /// Removes the files of an app whose rows are gone.
-    pub(crate) async fn remove_files_of(&self, app: AppId) {
-        let turn = self.ongoing.turn(app).lock_owned().await;
-        let repository = match tokio::fs::remove_dir_all(self.repository_path(app)).await {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
-        let removed = repository.and_then(|()| self.transcripts.remove_all(app));
-        if let Err(error) = removed {
-            tracing::warn!(app.id = %app, %error, "Could not remove the files of a destroyed app");
-        }
-        if let Err(error) = self.builder.purge_cache(app).await {
-            tracing::warn!(app.id = %app, %error, "Could not remove the build cache of a destroyed app");
-        }
-        self.logs.remove(app);
-        drop(turn);
-        self.ongoing.forget(app);
-    }
-
     pub fn accounts(self: &Arc<Self>) -> accounts::Accounts<'_> {
         accounts::Accounts { platform: self }
     }
@@ -344,11 +349,17 @@ impl Platform {
     pub fn formation(self: &Arc<Self>) -> formation::Formations<'_> {
         formation::Formations { platform: self }
     }
+    pub fn housekeeping(self: &Arc<Self>) -> housekeeping::Housekeeping<'_> {
+        housekeeping::Housekeeping { platform: self }
+    }
     pub fn log_sessions(self: &Arc<Self>) -> log_sessions::LogSessions<'_> {
         log_sessions::LogSessions { platform: self }
     }
     pub fn releases(self: &Arc<Self>) -> releases::Releases<'_> {
         releases::Releases { platform: self }
+    }
+    pub fn sealing_keys(self: &Arc<Self>) -> sealing_keys::SealingKeys<'_> {
+        sealing_keys::SealingKeys { platform: self }
     }
     pub fn sources(self: &Arc<Self>) -> sources::Sources<'_> {
         sources::Sources { platform: self }

@@ -1,13 +1,13 @@
 //! What a start does first: brings to an end what a crash left unfinished, and
 //! finds out which dynos still run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use domain::DynoId;
 use domain::build::BuildEvent;
 use domain::dyno::Dyno;
 use domain::release::ReleaseEvent;
-use domain::{AppId, DynoId};
 use runtime::Existing;
 use workflow::{Journal, Outcome};
 
@@ -33,16 +33,7 @@ impl Platform {
     /// Removes the files of apps that were destroyed while no one was there to
     /// remove them.
     async fn sweep_files(self: &Arc<Self>) -> Result<(), PlatformError> {
-        let apps = self.store.apps().list_all().await?;
-        let known: HashSet<AppId> = apps.into_iter().map(|app| app.id).collect();
-        let mut gone = HashSet::new();
-        for folder in ["git", "transcripts", "logs", "cache/builds"] {
-            let Ok(entries) = std::fs::read_dir(self.settings.data_dir.join(folder)) else { continue };
-            let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-            let ids = names.filter_map(|name| name.split('.').next()?.parse::<AppId>().ok());
-            gone.extend(ids.filter(|id| !known.contains(id)));
-        }
-        for app in gone {
+        for app in self.apps_gone().await? {
             self.remove_files_of(app).await;
         }
         Ok(())

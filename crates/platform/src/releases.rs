@@ -53,12 +53,21 @@ impl Releases<'_> {
     pub async fn rollback(&self, caller: &Caller, app: &App, version_or_id: &str) -> Result<Release, PlatformError> {
         let target = self.find(app, version_or_id).await?;
         if !target.is_eligible_for_rollback() {
-            let why = if target.slug.is_none() { "it has no code" } else { "it never went live" };
+            let why = match target.state {
+                _ if target.slug.is_none() => "it has no code",
+                ReleaseState::Expired => return Err(expired(&format!("Can't roll back to v{}", target.version))),
+                _ => "it never went live",
+            };
             return Err(PlatformError::Invalid(format!("Can't roll back to v{}: {why}.", target.version)));
         }
         let config = self.platform.store.releases().config(target.id).await?;
         let description = format!("Rollback to v{}", target.version);
-        self.platform.release(caller, app, target.slug, &config, description).await
+        let made = self.platform.release(caller, app, target.slug, &config, description).await;
+        // Its slug may have been collected since.
+        match self.find(app, version_or_id).await?.state {
+            ReleaseState::Expired if made.is_err() => Err(expired(&format!("Can't roll back to v{}", target.version))),
+            _ => made,
+        }
     }
 
     /// A new release of a slug that is there, with today's config vars.
@@ -70,6 +79,9 @@ impl Releases<'_> {
         description: Option<String>,
     ) -> Result<Release, PlatformError> {
         let slug = self.slug(app, &slug.to_string()).await?;
+        if slug.collected_at.is_some() {
+            return Err(expired(&format!("Can't release the slug {}", slug.id)));
+        }
         let description = description.unwrap_or_else(|| deploy_description(slug.commit.as_deref()));
         let has_phase = slug.process_types.contains_key(&ProcessType::release());
         let (user, now) = (caller.account.id, self.platform.now());
@@ -95,6 +107,11 @@ impl Releases<'_> {
     pub async fn output_by_secret(&self, secret: &str) -> Result<OutputStream, PlatformError> {
         self.platform.signed_transcript(Purpose::ReleaseOutput, secret, Resource::Release)
     }
+}
+
+fn expired(what: &str) -> PlatformError {
+    let text = format!("{what}: it has expired, its slug was removed to make room. Push that code again instead.");
+    PlatformError::Invalid(text)
 }
 
 /// `Deploy 2c3a0b2`, as Heroku names the release of a push.

@@ -109,17 +109,18 @@ impl Platform {
         Ok(())
     }
 
-    /// Forgets sources that are older than a day: builds take them at once.
-    pub(crate) async fn forget_old_sources(&self) -> Result<(), PlatformError> {
+    /// Sources that are older than a day, and their files: builds take them at once.
+    pub(crate) async fn old_sources(&self) -> Result<Vec<(SourceId, PathBuf)>, PlatformError> {
         let yesterday = self.now() - jiff::SignedDuration::from_hours(24);
-        for id in self.store.sources().older_than(yesterday).await? {
-            match tokio::fs::remove_file(self.source_path(id)).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(anyhow::Error::from(error).into());
-                }
-                _ => self.store.sources().remove(id).await?,
-            };
+        let old = self.store.sources().older_than(yesterday).await?;
+        Ok(old.into_iter().map(|id| (id, self.source_path(id))).collect())
+    }
+
+    /// The file first: without its row nobody would look for it.
+    pub(crate) async fn forget_source(&self, id: SourceId) -> Result<(), PlatformError> {
+        match tokio::fs::remove_file(self.source_path(id)).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(anyhow::Error::from(error).into()),
+            _ => Ok(self.store.sources().remove(id).await.map(|_| ())?),
         }
-        Ok(())
     }
 }

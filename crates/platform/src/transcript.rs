@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use domain::AppId;
 use futures::Stream;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -96,6 +98,34 @@ impl Transcripts {
         Ok(Some(Box::pin(stream)))
     }
 
+    /// The transcripts of an app, in no order.
+    pub(crate) fn list(&self, app: AppId) -> io::Result<Vec<Kept>> {
+        let entries = match fs::read_dir(self.dir.join(app.to_string())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut kept = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".log")).and_then(|id| id.parse().ok());
+            let Some(id) = id.map(|id| TranscriptId { app, id }) else { continue };
+            let metadata = entry.metadata()?;
+            let written_at = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+            let is_growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id);
+            kept.push(Kept { id, bytes: metadata.blocks() * 512, written_at, is_growing });
+        }
+        Ok(kept)
+    }
+
+    /// Forgets one; that it is not there is fine.
+    pub(crate) fn remove(&self, id: TranscriptId) -> io::Result<()> {
+        match fs::remove_file(self.path(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Forgets all transcripts of an app that is gone.
     pub(crate) fn remove_all(&self, app: AppId) -> io::Result<()> {
         match fs::remove_dir_all(self.dir.join(app.to_string())) {
@@ -103,6 +133,17 @@ impl Transcripts {
             _ => Ok(()),
         }
     }
+}
+
+/// A transcript as it lies on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) id: TranscriptId,
+    /// What it takes on the disk.
+    pub(crate) bytes: u64,
+    pub(crate) written_at: Timestamp,
+    /// Someone still writes it.
+    pub(crate) is_growing: bool,
 }
 
 struct Reader {
@@ -210,6 +251,25 @@ mod tests {
         drop(transcript);
         assert_eq!(follower.await.unwrap(), "one\ntwo\n");
         assert_eq!(text(transcripts.follow(id).unwrap().unwrap()).await, "one\ntwo\n");
+    }
+
+    #[tokio::test]
+    async fn the_transcripts_of_an_app_are_listed_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let transcripts = Transcripts::open(dir.path()).unwrap();
+        let _growing = transcripts.create(id(1), None).unwrap();
+        transcripts.create(id(2), None).unwrap().line("done");
+        let mut kept = transcripts.list(id(1).app).unwrap();
+        kept.sort_by_key(|kept| kept.id.id);
+        assert_eq!(
+            kept.iter().map(|kept| (kept.id, kept.is_growing)).collect::<Vec<_>>(),
+            [(id(1), true), (id(2), false)]
+        );
+        for _ in 0..2 {
+            transcripts.remove(id(2)).unwrap();
+        }
+        assert!(transcripts.follow(id(2)).unwrap().is_none());
+        assert!(transcripts.list(AppId(Uuid::from_u128(8))).unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -258,6 +258,12 @@ impl Runtime for LocalRuntime {
         Ok(found)
     }
 
+    async fn drop_unused_images(&self, dry_run: bool) -> Result<u64, RuntimeError> {
+        let images = Arc::clone(&self.images);
+        let dropped = spawn_blocking(move || images.drop_unused(dry_run)).await;
+        dropped.map_err(|panicked| RuntimeError::Images(io::Error::other(panicked)))?.map_err(RuntimeError::Images)
+    }
+
     async fn usage(&self, dyno: DynoId) -> Result<Usage, RuntimeError> {
         if !self.held().contains_key(&dyno) {
             return Err(RuntimeError::NoSuchDyno(dyno));

@@ -190,6 +190,8 @@ pub enum RuntimeError {
     NoSuchDyno(DynoId),
     #[error("the dynos' keeper can't be reached: {0}")]
     Keeper(String),
+    #[error("an image that no dyno uses can't be let go of")]
+    Images(#[source] std::io::Error),
 }
 
 /// Starts, stops and watches dynos. All methods may be called at any time and
@@ -215,6 +217,11 @@ pub trait Runtime: Send + Sync {
     /// Whether a process of the dyno listens on this TCP port, and for whom.
     /// Looks without connecting, so the app notices nothing.
     async fn listening(&self, dyno: DynoId, port: u16) -> Result<Listening, RuntimeError>;
+
+    /// Lets go of images that it keeps ready for the next dyno though their
+    /// files were deleted, and tells how many; with `dry_run` only counts. As
+    /// long as it keeps one, the file takes its place on the disk.
+    async fn drop_unused_images(&self, dry_run: bool) -> Result<u64, RuntimeError>;
 
     /// What a dyno uses now.
     async fn usage(&self, dyno: DynoId) -> Result<Usage, RuntimeError>;

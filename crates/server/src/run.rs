@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use builder::{BuildLimits, Builder, BuilderConfig, BuildpackSources};
 use configuration::Configuration;
+use domain::Retention;
 use images::BlobStore;
 use logs::{Line, Logs, Source};
-use platform::{InFlight, Parts, Platform, Settings};
+use platform::{DiskSettings, InFlight, Parts, Platform, Settings};
 use router::{RouteTable, Router};
 use runtime_local::LocalRuntime;
 use stack::StackDir;
@@ -84,6 +85,7 @@ async fn serve(configuration: Configuration) -> anyhow::Result<()> {
         base_domain: configuration.domain.to_string(),
         public_url: configuration.public_url(),
         default_stack: configuration.stack.name().to_owned(),
+        disk: disk_settings(&configuration),
     };
 
     let keys = MasterKeys::open_or_create(&data_dir.join("keys"))?;
@@ -146,6 +148,17 @@ fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<StdTcpListener>> {
         Ok(listener)
     };
     addresses.iter().map(bind).collect()
+}
+
+fn disk_settings(configuration: &Configuration) -> DiskSettings {
+    DiskSettings {
+        retention: Retention {
+            releases: u32::try_from(configuration.keep_releases).unwrap_or(u32::MAX),
+            age: configuration.keep_releases_for.0.try_into().unwrap_or(jiff::SignedDuration::MAX),
+            bytes: configuration.keep_releases_size.0,
+        },
+        cache_bytes: configuration.build_caches.0,
+    }
 }
 
 async fn open_runtime(data_dir: &DataDir, unpack_images: bool) -> anyhow::Result<(Arc<LocalRuntime>, runtime::Events)> {

@@ -33,15 +33,15 @@ pub enum EnsureError {
 
 /// Told beside the image, in `<stack>.json`.
 #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Metadata {
+pub(crate) struct Metadata {
     stack: String,
     /// Names suite, packages and hooks by a hash: another value, another stack.
     recipe: String,
     architecture: String,
     size_bytes: u64,
-    created_at_unix_s: u64,
+    pub(crate) created_at_unix_s: u64,
     /// The image's file name.
-    file: String,
+    pub(crate) file: String,
 }
 
 /// A folder of stacks. Cheap to clone; nothing is made before [`StackDir::ensure`].
@@ -110,7 +110,7 @@ impl StackDir {
         self.existing(stack).filter(|image| matches!(image, StackImage::File { version, .. } if version == wanted))
     }
 
-    fn metadata(&self, stack: Stack) -> Option<Metadata> {
+    pub(crate) fn metadata(&self, stack: Stack) -> Option<Metadata> {
         let text = std::fs::read(self.path.join(format!("{stack}.json"))).ok()?;
         let metadata: Metadata = serde_json::from_slice(&text).ok()?;
         // A file name only: what the JSON says must not lead out of the folder.

@@ -9,11 +9,13 @@ mod bootstrap;
 mod definition;
 mod directory;
 mod packages;
+mod replaced;
 
 pub use bootstrap::BootstrapError;
 pub use definition::{Stack, UnknownStack};
 pub use directory::{EnsureError, StackDir, StackImage};
 pub use packages::{HostPackage, missing_packages, required_packages};
+pub use replaced::Replaced;
 
 /// Where stacks lie if the operator names no other place.
 pub const DEFAULT_STACK_DIR: &str = "/var/lib/renga-stacks";

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use domain::{AppId, ConfigKey, ConfigVars, ReleaseId};
 use sqlx::Executor;
 
-use crate::database::{Connection, Database};
+use crate::database::{Connection, Database, Pool};
+use crate::key_ring::KeyRing;
 use crate::keys::{MasterKeys, SealError};
 use crate::rows::{Columns, corrupt};
 use crate::{OpenError, StoreError};
@@ -22,23 +23,25 @@ pub(crate) async fn check_keys(database: &Database, keys: &MasterKeys) -> Result
     if let Some(missing) = used.into_iter().find(|id| !keys.ids().any(|known| known == id)) {
         return Err(OpenError::KeyMissing { id: missing, path: keys.path().to_owned() });
     }
-    sqlx::query("INSERT INTO master_keys (id) VALUES ($1) ON CONFLICT DO NOTHING")
-        .bind(keys.newest())
-        .execute(&database.writer)
-        .await
-        .map_err(failed)?;
+    note_key(&database.writer, keys.newest()).await.map_err(OpenError::Store)
+}
+
+/// Something may be sealed with this key from now on.
+pub(crate) async fn note_key(writer: &Pool, id: &str) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO master_keys (id) VALUES ($1) ON CONFLICT DO NOTHING").bind(id).execute(writer).await?;
     Ok(())
 }
 
 pub(crate) async fn write(
     connection: &mut Connection,
-    keys: &MasterKeys,
+    keys: &KeyRing,
     app: AppId,
     release: ReleaseId,
     vars: &ConfigVars,
 ) -> Result<(), StoreError> {
     let plain: BTreeMap<&str, &str> = vars.iter().map(|(key, value)| (key.as_str(), value)).collect();
     let plain = serde_json::to_vec(&plain).map_err(|source| corrupt("config", source))?;
+    let keys = keys.current();
     sqlx::query("INSERT INTO release_configs (release, master_key, sealed) VALUES ($1, $2, $3)")
         .bind(release.to_string())
         .bind(keys.newest())
@@ -51,7 +54,7 @@ pub(crate) async fn write(
 /// The config vars of a release.
 pub(crate) async fn read<'c>(
     connection: impl Executor<'c, Database = sqlx::Sqlite>,
-    keys: &MasterKeys,
+    keys: &KeyRing,
     release: ReleaseId,
 ) -> Result<ConfigVars, StoreError> {
     let row = sqlx::query(
@@ -70,7 +73,6 @@ pub(crate) async fn read<'c>(
 }
 
 /// Seals at most `limit` configs of old keys anew; tells how many it were.
-/// Keys that nothing is sealed with any more are forgotten.
 pub(crate) async fn reseal(connection: &mut Connection, keys: &MasterKeys, limit: u32) -> Result<u64, StoreError> {
     let old = sqlx::query(
         "SELECT release, releases.app, master_key, sealed FROM release_configs
@@ -90,14 +92,29 @@ pub(crate) async fn reseal(connection: &mut Connection, keys: &MasterKeys, limit
             .execute(&mut *connection)
             .await?;
     }
+    u64::try_from(old.len()).map_err(|source| corrupt("sealed", source))
+}
+
+/// How many configs are sealed with other keys than this.
+pub(crate) async fn count_older(readers: &Pool, newest: &str) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM release_configs WHERE master_key <> $1")
+        .bind(newest)
+        .fetch_one(readers)
+        .await?;
+    u64::try_from(count).map_err(|source| corrupt("master_key", source))
+}
+
+/// Forgets all keys but this, unless something is sealed with another: then `false`.
+pub(crate) async fn forget_older(connection: &mut Connection, newest: &str) -> Result<bool, StoreError> {
     sqlx::query(
         "DELETE FROM master_keys WHERE id <> $1
          AND NOT EXISTS (SELECT 1 FROM release_configs WHERE master_key = master_keys.id)",
     )
-    .bind(keys.newest())
-    .execute(connection)
+    .bind(newest)
+    .execute(&mut *connection)
     .await?;
-    u64::try_from(old.len()).map_err(|source| corrupt("sealed", source))
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM master_keys").fetch_one(connection).await?;
+    Ok(left <= 1)
 }
 
 pub(crate) fn belongs_to(app: AppId, release: ReleaseId) -> [u8; 32] {

@@ -50,7 +50,9 @@ impl Database {
             // FULL: a commit is on the disk before it is acknowledged. NORMAL
             // would lose the last ones when the power fails.
             .synchronous(SqliteSynchronous::Full)
-            .pragma("journal_size_limit", LOG_LIMIT_BYTES);
+            .pragma("journal_size_limit", LOG_LIMIT_BYTES)
+            // What was sealed with an old key is overwritten, not only unlinked.
+            .pragma("secure_delete", "true");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .min_connections(1)
@@ -71,6 +73,13 @@ impl Database {
     /// first statement on, so what it reads stays true until it commits.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Brings all of the write-ahead log into the database and empties it, so
+    /// that no older version of a row is left on the disk.
+    pub(crate) async fn shorten_log(&self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(&self.writer).await?;
+        Ok(())
     }
 
     pub(crate) async fn close(&self) {

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// Config vars can't be sealed or opened.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Work beside the database was cut off.
+    #[error("work beside the database was cut off")]
+    Task(#[source] tokio::task::JoinError),
     /// A password can't be hashed, or its stored hash can't be read.
     #[error("could not hash a password: {0}")]
     Password(String),

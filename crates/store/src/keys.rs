@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
@@ -23,7 +24,10 @@ const KEY_LEN: usize = 32;
 pub struct MasterKeys {
     path: PathBuf,
     /// The newest last; never empty.
-    keys: Vec<MasterKey>,
+    keys: Vec<Arc<MasterKey>>,
+    /// No longer in the file. Who read a row before it was sealed anew may
+    /// still want to open it.
+    retired: Vec<Arc<MasterKey>>,
 }
 
 struct MasterKey {
@@ -70,7 +74,8 @@ impl MasterKeys {
                 Self::parse(path, &text)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let keys = Self { path: path.clone(), keys: vec![MasterKey::generate()?] };
+                let first = vec![Arc::new(MasterKey::generate()?)];
+                let keys = Self { path: path.clone(), keys: first, retired: Vec::new() };
                 match keys.write(|new, path| fs::hard_link(new, path)) {
                     Ok(()) => Ok(keys),
                     // Someone else made it meanwhile.
@@ -84,14 +89,25 @@ impl MasterKeys {
         }
     }
 
-    /// Adds a key, which seals from now on. To be followed by
-    /// `store.releases().reseal(..)` on a store opened with these keys.
-    pub fn rotate(&mut self) -> Result<(), KeysError> {
-        self.keys.push(MasterKey::generate()?);
-        self.write(|new, path| fs::rename(new, path)).map_err(|source| {
-            self.keys.pop();
-            KeysError::File { path: self.path.clone(), source }
-        })
+    /// These and a new key, which seals. The file holds it when this returns.
+    pub(crate) fn with_new(&self) -> Result<Self, KeysError> {
+        let mut keys = self.keys.clone();
+        keys.push(Arc::new(MasterKey::generate()?));
+        Self { path: self.path.clone(), keys, retired: self.retired.clone() }.stored()
+    }
+
+    /// Without the older keys; nothing may be sealed with them any more. The
+    /// file has lost them when this returns.
+    pub(crate) fn only_newest(&self) -> Result<Self, KeysError> {
+        let (older, newest) = self.keys.split_at(self.keys.len() - 1);
+        let retired = self.retired.iter().chain(older).cloned().collect();
+        Self { path: self.path.clone(), keys: newest.to_vec(), retired }.stored()
+    }
+
+    fn stored(self) -> Result<Self, KeysError> {
+        let written = self.write(|new, path| fs::rename(new, path));
+        written.map_err(|source| KeysError::File { path: self.path.clone(), source })?;
+        Ok(self)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -121,7 +137,12 @@ impl MasterKeys {
     }
 
     pub(crate) fn open(&self, id: &str, sealed: &[u8], belongs_to: &[u8]) -> Result<Vec<u8>, SealError> {
-        let key = self.keys.iter().find(|key| key.id == id).ok_or_else(|| SealError::NoSuchKey(id.to_owned()))?;
+        let key = self
+            .keys
+            .iter()
+            .chain(&self.retired)
+            .find(|key| key.id == id)
+            .ok_or_else(|| SealError::NoSuchKey(id.to_owned()))?;
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Forged)?;
         let mut text = ciphertext.to_vec();
         let plain = key
@@ -136,9 +157,9 @@ impl MasterKeys {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let key =
                 MasterKey::parse(line).ok_or_else(|| KeysError::Damaged { path: path.clone(), line: index + 1 })?;
-            keys.push(key);
+            keys.push(Arc::new(key));
         }
-        if keys.is_empty() { Err(KeysError::Empty { path }) } else { Ok(Self { path, keys }) }
+        if keys.is_empty() { Err(KeysError::Empty { path }) } else { Ok(Self { path, keys, retired: Vec::new() }) }
     }
 
     /// Writes the file beside its place, then `put`s it there.
@@ -236,12 +257,18 @@ mod tests {
     #[test]
     fn after_a_rotation_old_texts_open_and_new_ones_have_the_new_key() {
         let dir = tempfile::tempdir().unwrap();
-        let mut keys = MasterKeys::open_or_create(dir.path()).unwrap();
-        let (old, sealed) = (keys.newest().to_owned(), keys.seal(b"hush", b"app").unwrap());
-        keys.rotate().unwrap();
+        let first = MasterKeys::open_or_create(dir.path()).unwrap();
+        let (old, sealed) = (first.newest().to_owned(), first.seal(b"hush", b"app").unwrap());
+        let keys = first.with_new().unwrap();
         assert_ne!(keys.newest(), old);
         let again = MasterKeys::open_or_create(dir.path()).unwrap();
         assert_eq!(again.open(&old, &sealed, b"app").unwrap(), b"hush");
+        assert_eq!(again.newest(), keys.newest());
+
+        let rest = keys.only_newest().unwrap();
+        assert_eq!(rest.open(&old, &sealed, b"app").unwrap(), b"hush", "read before it was sealed anew");
+        let again = MasterKeys::open_or_create(dir.path()).unwrap();
+        assert_eq!(again.open(&old, &sealed, b"app"), Err(SealError::NoSuchKey(old)));
         assert_eq!(again.newest(), keys.newest());
     }
 

@@ -37,8 +37,10 @@ mod error;
 mod features;
 mod formation;
 mod going_live;
+mod housekeeping;
 mod ids;
 mod journal;
+mod key_ring;
 mod keys;
 mod migrations;
 mod next_release;
@@ -66,6 +68,8 @@ pub use dynos::Dynos;
 pub use error::{OpenError, StoreError};
 pub use features::Features;
 pub use formation::{FormationChange, Formations, UpdateFormationError};
+pub use housekeeping::Housekeeping;
+pub use key_ring::{RotateError, SealingKeys};
 pub use keys::{KeysError, MasterKeys};
 pub use releases::{ChangeConfigError, FinishReleaseError, NewRelease, Releases};
 pub use slugs::{NewSlug, Slugs};
@@ -74,6 +78,7 @@ pub use sources::{NewSource, Sources};
 pub use ssh_keys::{AddSshKeyError, SshKeys};
 
 use database::Database;
+use key_ring::KeyRing;
 use passwords::Passwords;
 
 /// The platform's database. Clones share it.
@@ -84,7 +89,7 @@ pub struct Store {
 
 struct Inner {
     database: Database,
-    keys: MasterKeys,
+    keys: KeyRing,
     passwords: Passwords,
 }
 
@@ -97,7 +102,7 @@ impl Store {
         let database = Database::open(path).await?;
         migrations::run(&database).await?;
         config::check_keys(&database, &keys).await?;
-        Ok(Self { inner: Arc::new(Inner { database, keys, passwords: Passwords::new() }) })
+        Ok(Self { inner: Arc::new(Inner { database, keys: KeyRing::new(keys), passwords: Passwords::new() }) })
     }
 
     /// Whether the database answers, for readers and for the writer.
@@ -126,7 +131,7 @@ impl Store {
         self.inner.database.begin().await
     }
 
-    fn keys(&self) -> &MasterKeys {
+    fn keys(&self) -> &KeyRing {
         &self.inner.keys
     }
 }
@@ -156,7 +161,9 @@ groups! {
     dynos: Dynos,
     features: Features,
     formation: Formations,
+    housekeeping: Housekeeping,
     releases: Releases,
+    sealing_keys: SealingKeys,
     slugs: Slugs,
     sources: Sources,
     ssh_keys: SshKeys,

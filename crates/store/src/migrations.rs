@@ -11,6 +11,7 @@ use crate::database::Database;
 /// Number, name and text; a file that has been released never changes.
 const ALL: &[(i64, &str, &str)] = &[
     (1, "platform", include_str!("../../../migrations/sqlite/0001_platform.sql")),
+    (3, "housekeeping", include_str!("../../../migrations/sqlite/0003_housekeeping.sql")),
     (5, "compatibility", include_str!("../../../migrations/sqlite/0005_compatibility.sql")),
 ];
 

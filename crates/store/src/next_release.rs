@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use crate::database::Connection;
 use crate::ids::new_id;
-use crate::keys::MasterKeys;
+use crate::key_ring::KeyRing;
 use crate::releases::{NewRelease, read};
 use crate::rows::corrupt;
 use crate::{StoreError, config, going_live, slugs};
 
 pub(crate) async fn insert(
     connection: &mut Connection,
-    keys: &MasterKeys,
+    keys: &KeyRing,
     new: &NewRelease<'_>,
     at: Timestamp,
 ) -> Result<Release, StoreError> {
@@ -28,10 +28,11 @@ pub(crate) async fn insert(
     if touched.rows_affected() == 0 {
         return Err(StoreError::Gone("app"));
     }
-    if let Some(slug) = new.slug
-        && slugs::read(connection, slug).await?.app != new.app
-    {
-        return Err(StoreError::Gone("slug"));
+    if let Some(slug) = new.slug {
+        let slug = slugs::read(connection, slug).await?;
+        if slug.app != new.app || slug.collected_at.is_some() {
+            return Err(StoreError::Gone("slug"));
+        }
     }
     let id = ReleaseId(new_id(at));
     let state = if new.has_phase { ReleaseState::Pending } else { ReleaseState::Succeeded };
@@ -61,7 +62,7 @@ pub(crate) async fn insert(
 
 pub(crate) async fn latest_config(
     connection: &mut Connection,
-    keys: &MasterKeys,
+    keys: &KeyRing,
     app: AppId,
 ) -> Result<ConfigVars, StoreError> {
     let latest: Option<String> =

@@ -54,7 +54,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, app, version, slug, created_by, description, state, is_current, has_phase,
-                    created_at, updated_at
+                    created_at, updated_at,
+                    (SELECT slugs.collected_at FROM slugs WHERE slugs.id = releases.slug) AS collected_at
              FROM releases ",
             $rest
         )
@@ -96,28 +97,24 @@ impl Releases<'_> {
     /// (`None` removes), and the code of the latest one that has not failed;
     /// or, if only a failed one has code, of that.
     /// Read and written under one lock, so of two changes at the same time
-    /// both hold. `has_phase`: whether the code's release command is to run
-    /// first, if it declares one. Say `true` for what a user changes: which
-    /// code it is, is known for sure only in here.
+    /// both hold. If the code declares a release command, it is to run first.
     pub async fn with_config_change(
         &self,
         app: AppId,
         changes: &BTreeMap<ConfigKey, Option<String>>,
         user: AccountId,
         description: &str,
-        has_phase: bool,
         at: Timestamp,
     ) -> Result<(Release, ConfigVars), ChangeConfigError> {
         let mut transaction = self.store.begin().await?;
         let vars = latest_config(&mut transaction, self.store.keys(), app).await?.with(changes)?;
         let slug = latest_slug(&mut transaction, app).await?;
-        let declares_phase = match slug {
+        let has_phase = match slug {
             Some(slug) => {
                 slugs::read(&mut transaction, slug).await?.process_types.contains_key(&ProcessType::release())
             }
             None => false,
         };
-        let has_phase = has_phase && declares_phase;
         let new = NewRelease { app, slug, config: &vars, user, description: description.to_owned(), has_phase };
         let release = insert(&mut transaction, self.store.keys(), &new, at).await?;
         transaction.commit().await?;
@@ -188,15 +185,6 @@ impl Releases<'_> {
         row.as_ref().map(release).transpose()
     }
 
-    /// The one of the highest version, in whatever state.
-    pub async fn latest(&self, app: AppId) -> Result<Option<Release>, StoreError> {
-        let row = sqlx::query(select!("WHERE app = $1 ORDER BY version DESC LIMIT 1"))
-            .bind(app.to_string())
-            .fetch_optional(self.store.readers())
-            .await?;
-        row.as_ref().map(release).transpose()
-    }
-
     /// Of all apps: those whose release phase has not ended, the oldest first.
     pub async fn pending(&self) -> Result<Vec<Release>, StoreError> {
         let rows = sqlx::query(select!("WHERE state = 'pending' ORDER BY id")).fetch_all(self.store.readers()).await?;
@@ -214,15 +202,11 @@ impl Releases<'_> {
         let mut connection = self.store.readers().acquire().await?;
         latest_config(&mut connection, self.store.keys(), app).await
     }
+}
 
-    /// Seals at most `limit` configs of older keys with the newest key, and
-    /// tells how many it were: to be repeated until none is left.
-    pub async fn reseal(&self, limit: u32) -> Result<u64, StoreError> {
-        let mut transaction = self.store.begin().await?;
-        let resealed = config::reseal(&mut transaction, self.store.keys(), limit).await?;
-        transaction.commit().await?;
-        Ok(resealed)
-    }
+/// All of an app, in no order.
+pub(crate) async fn read_all(connection: &mut Connection, app: AppId) -> Result<Vec<Release>, StoreError> {
+    all(&sqlx::query(select!("WHERE app = $1")).bind(app.to_string()).fetch_all(connection).await?, release)
 }
 
 pub(crate) async fn read(connection: &mut Connection, id: ReleaseId) -> Result<Release, StoreError> {
@@ -230,7 +214,18 @@ pub(crate) async fn read(connection: &mut Connection, id: ReleaseId) -> Result<R
     release(&row.ok_or(StoreError::Gone("release"))?)
 }
 
+/// A release has the state that was written, and expires with its slug.
 fn release(row: &Row) -> Result<Release, StoreError> {
+    let written = match row.string("state")?.as_str() {
+        "pending" => ReleaseState::Pending,
+        "succeeded" => ReleaseState::Succeeded,
+        "failed" => ReleaseState::Failed,
+        other => return Err(corrupt("state", other)),
+    };
+    let state = match row.maybe_time("collected_at")? {
+        Some(_) => written.after(ReleaseEvent::SlugCollected).map_err(|source| corrupt("collected_at", source))?,
+        None => written,
+    };
     Ok(Release {
         id: row.text("id")?,
         app: row.text("app")?,
@@ -238,12 +233,7 @@ fn release(row: &Row) -> Result<Release, StoreError> {
         slug: row.maybe_text("slug")?,
         user: row.text("created_by")?,
         description: row.string("description")?,
-        state: match row.string("state")?.as_str() {
-            "pending" => ReleaseState::Pending,
-            "succeeded" => ReleaseState::Succeeded,
-            "failed" => ReleaseState::Failed,
-            other => return Err(corrupt("state", other)),
-        },
+        state,
         current: row.flag("is_current")?,
         has_phase: row.flag("has_phase")?,
         created_at: row.time("created_at")?,

@@ -32,7 +32,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, app, image, process_types, source_commit, commit_description,
-                    buildpack_provided_description, stack, size_bytes, created_at, updated_at
+                    buildpack_provided_description, stack, size_bytes, collected_at, created_at, updated_at
              FROM slugs ",
             $rest
         )
@@ -82,9 +82,10 @@ impl Slugs<'_> {
         all(&rows, slug)
     }
 
-    /// Of all apps: whose images the blob store must keep.
-    pub async fn list_all(&self) -> Result<Vec<Slug>, StoreError> {
-        all(&sqlx::query(select!("ORDER BY id")).fetch_all(self.store.readers()).await?, slug)
+    /// Of all apps, those that were not collected: their images are kept.
+    pub async fn list_kept(&self) -> Result<Vec<Slug>, StoreError> {
+        let rows = sqlx::query(select!("WHERE collected_at IS NULL ORDER BY id"));
+        all(&rows.fetch_all(self.store.readers()).await?, slug)
     }
 }
 
@@ -104,6 +105,7 @@ fn slug(row: &Row) -> Result<Slug, StoreError> {
         buildpack_provided_description: row.maybe_string("buildpack_provided_description")?,
         stack: row.string("stack")?,
         size_bytes: row.number("size_bytes")?,
+        collected_at: row.maybe_time("collected_at")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
     })

@@ -73,11 +73,11 @@ impl Snapshot {
         Ok(SnapshotCounts { apps, releases })
     }
 
-    /// The images of all slugs, each once.
+    /// The images of all slugs that were not collected, each once.
     pub async fn images(&mut self) -> Result<Vec<SlugImage>, StoreError> {
         let rows = sqlx::query(
             "SELECT image, max(EXISTS (SELECT 1 FROM releases WHERE releases.slug = slugs.id AND is_current)) AS is_current
-             FROM slugs GROUP BY image ORDER BY image",
+             FROM slugs WHERE collected_at IS NULL GROUP BY image ORDER BY image",
         )
         .fetch_all(&mut self.connection)
         .await?;

@@ -11,7 +11,7 @@ use domain::{App, DynoId, Secret, SlugId};
 use images::{BlobStore, Image, NewImage};
 use jiff::Timestamp;
 use logs::Logs;
-use platform::{InFlight, Parts, Platform, Settings};
+use platform::{DiskSettings, InFlight, Parts, Platform, Settings};
 use router::RouteTable;
 use stack::{Stack, StackDir};
 use store::{MasterKeys, NewSlug, Store};
@@ -49,6 +49,11 @@ impl InFlight for Idle {
 impl TestPlatform {
     /// Panics if it can't be built: a test has nothing to do then.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings than the usual.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = TempDir::new().expect("a folder for the test");
         let dir = folder.path();
         let keys = MasterKeys::open_or_create(&dir.join("keys")).expect("keys");
@@ -70,12 +75,14 @@ impl TestPlatform {
         let builder = Builder::new(config, runtime.clone(), images.clone()).expect("the builder");
         let logs = Logs::open(dir.join("logs")).expect("logs");
         let (sender, routes) = watch::channel(Arc::new(RouteTable::default()));
-        let settings = Settings {
+        let mut settings = Settings {
             data_dir: dir.to_owned(),
             base_domain: "localhost".to_owned(),
             public_url: "https://localhost:5000".to_owned(),
             default_stack: Stack::Host.name().to_owned(),
+            disk: DiskSettings::default(),
         };
+        change(&mut settings);
         let parts = Parts {
             settings,
             store: store.clone(),
@@ -111,7 +118,8 @@ impl TestPlatform {
             .map(|(name, command)| (name.parse().expect("a process type"), (*command).to_owned()))
             .collect();
         let new = NewImage { layers: Vec::new(), stack: app.stack.clone(), process_types: process_types.clone() };
-        let image = Image::create(&self.images, new).expect("an image");
+        let hold = self.images.hold();
+        let image = Image::create(&hold, new).expect("an image");
         let new = NewSlug {
             app: app.id,
             image: image.manifest,

@@ -160,6 +160,10 @@ impl Runtime for ScriptedRuntime {
         dynos.get(&dyno).map(|dyno| dyno.listening).ok_or(RuntimeError::NoSuchDyno(dyno))
     }
 
+    async fn drop_unused_images(&self, _dry_run: bool) -> Result<u64, RuntimeError> {
+        Ok(0)
+    }
+
     async fn usage(&self, dyno: DynoId) -> Result<Usage, RuntimeError> {
         if self.dynos().contains_key(&dyno) { Ok(Usage::default()) } else { Err(RuntimeError::NoSuchDyno(dyno)) }
     }

@@ -88,6 +88,7 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
         "/buildpacks/heroku%2Fnodejs/readme",
         "/buildpacks/heroku%2Fnodejs/revisions",
         "/api/v4/current-status",
+        "/renga/disk",
     ] {
         me.get(one).await.ok();
     }
@@ -100,6 +101,7 @@ async fn every_endpoint_answers_as_the_published_schema_says() {
     hangers_on(&server).await;
     releases_and_dynos(&server).await;
     sources_and_builds(&server).await;
+    housekeeping(&server).await;
     me.delete("/apps/first").await.ok();
 
     let all: BTreeSet<(String, &str)> =
@@ -121,6 +123,25 @@ async fn every_endpoint_of_the_published_schema_is_there_or_said_to_be_missing()
             assert!(message.contains("not on this platform yet"), "{path}: {message}");
         }
     }
+}
+
+/// The lines of an answer that comes line by line.
+fn lines(answer: &crate::harness::Answer) -> Vec<serde_json::Value> {
+    assert_eq!(answer.text_of("content-type"), "application/x-ndjson");
+    answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+async fn housekeeping(server: &Server) {
+    let me = server.operator();
+    for dry_run in [true, false] {
+        let kinds = lines(&me.post("/renga/gc", json!({ "dry_run": dry_run })).await);
+        assert_eq!(kinds.len(), 8, "{kinds:?}");
+        assert!(kinds.iter().all(|kind| kind["items"].is_u64() && kind.get("problem").is_none()), "{kinds:?}");
+    }
+    let last = lines(&me.post("/renga/keys/rotate", json!({})).await).pop().unwrap();
+    assert_eq!((&last["left"], last["dropped"].as_array().map(Vec::len)), (&json!(0), Some(1)), "{last}");
+    assert!(last["resealed"].as_u64().unwrap() > 0, "{last}");
+    me.get("/apps/first/config-vars").await.ok();
 }
 
 async fn accounts(server: &Server) {

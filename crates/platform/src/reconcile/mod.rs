@@ -230,7 +230,7 @@ impl Worker {
             self.apps.remove(&id);
             self.routes.remove(id);
             let platform = self.platform.clone();
-            self.tasks.spawn(async move { platform.remove_files_of(id).await });
+            self.tasks.spawn(async move { platform.app_is_gone(id).await });
             return;
         }
         if !state.is_read() {

@@ -54,6 +54,8 @@ struct State {
     users: HashMap<String, usize>,
     /// Made and unused, the longest unused first.
     idle: VecDeque<String>,
+    /// Which file an image was made of, as far as this server made it.
+    files: HashMap<String, PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +73,7 @@ impl Images {
     /// it can do.
     pub(crate) fn open(dir: PathBuf, known: &[Known], unpack: bool) -> io::Result<Self> {
         let form = unpack.then_some(Form::Unpacked);
-        let mut state = State { form, users: HashMap::new(), idle: VecDeque::new() };
+        let mut state = State { form, users: HashMap::new(), idle: VecDeque::new(), files: HashMap::new() };
         let mut running = HashSet::new();
         for dyno in known {
             for name in &dyno.record.images {
@@ -115,9 +117,11 @@ impl Images {
         let failed = |doing| move |source| ImageError { doing, path: image.to_owned(), source };
         let (file, name) = identify(image).map_err(failed("open"))?;
         if self.mount(&file, &name).map_err(failed("mount"))? {
+            self.state().files.insert(name.clone(), image.to_owned());
             return Ok(name);
         }
         let name = unpacked::name(&name);
+        self.state().files.insert(name.clone(), image.to_owned());
         // Counted first, so that nobody removes it meanwhile: starts and ends of other dynos don't wait for this one.
         self.state().count(&name);
         if let Err(source) = self.unpack(&file, &name) {
@@ -145,12 +149,31 @@ impl Images {
         while state.idle.len() > MOST_IDLE
             && let Some(name) = state.idle.pop_front()
         {
-            let place = self.place(&name);
-            let removed = if is_unpacked(&name) { self.rubbish.throw([place]) } else { unmount(&place) };
-            if let Err(error) = removed {
+            state.files.remove(&name);
+            if let Err(error) = self.remove(&name) {
                 tracing::warn!("Could not remove the unused image {name}: {error}");
             }
         }
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let place = self.place(name);
+        if is_unpacked(name) { self.rubbish.throw([place]) } else { unmount(&place) }
+    }
+
+    /// Removes the unused whose file is gone, or is not known; tells how many
+    /// they are. With `dry_run` only counts.
+    pub(crate) fn drop_unused(&self, dry_run: bool) -> io::Result<u64> {
+        // The lock is held, so that none of them comes into use meanwhile.
+        let mut state = self.state();
+        let is_there = |name: &String| state.files.get(name).is_some_and(|file| file.exists());
+        let useless: Vec<String> = state.idle.iter().filter(|name| !is_there(name)).cloned().collect();
+        for name in useless.iter().filter(|_| !dry_run) {
+            self.remove(name)?;
+            state.files.remove(name);
+            state.idle.retain(|idle| idle != name);
+        }
+        Ok(useless.len() as u64)
     }
 
     /// Mounts and counts; `false` if that is of no use with this kernel.
@@ -307,6 +330,24 @@ mod tests {
         left.push(used);
         left.sort();
         assert_eq!(entries(folder.path()), left);
+    }
+
+    #[test]
+    fn an_unused_image_whose_file_is_gone_is_let_go_of() {
+        let Some(folder) = folder() else { return };
+        let images = open(folder.path());
+        let [used, unused, kept] =
+            ["used", "unused", "kept"].map(|name| images.acquire(&image(folder.path(), name)).unwrap());
+        images.release(&[unused.clone(), kept.clone()]);
+        for gone in ["used", "unused"] {
+            fs::remove_file(folder.path().join(gone)).unwrap();
+        }
+        assert_eq!(images.drop_unused(true).unwrap(), 1);
+        assert!(images.place(&unused).exists());
+        assert_eq!(images.drop_unused(false).unwrap(), 1);
+        assert_eq!(images.drop_unused(false).unwrap(), 0);
+        assert!(!images.place(&unused).exists());
+        assert!(images.place(&used).exists() && images.place(&kept).exists());
     }
 
     #[test]

@@ -49,7 +49,7 @@ async fn a_slug_is_read_as_it_was_written() {
     assert_eq!((slug.image, slug.size_bytes, slug.commit.clone()), (new.image, new.size_bytes, new.commit));
     assert_eq!(store.slugs().by_id(slug.id).await.unwrap().as_ref(), Some(&slug));
     assert_eq!(store.slugs().list(app.id).await.unwrap(), std::slice::from_ref(&slug));
-    assert_eq!(store.slugs().list_all().await.unwrap(), [slug]);
+    assert_eq!(store.slugs().list_kept().await.unwrap(), [slug]);
     let nowhere = store::NewSlug { app: domain::AppId(uuid::Uuid::nil()), ..new_slug(&app, &[]) };
     assert!(matches!(store.slugs().create(nowhere, at(4)).await, Err(StoreError::Gone(_))));
 }

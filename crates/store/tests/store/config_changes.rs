@@ -14,13 +14,13 @@ async fn a_change_makes_a_release_with_the_code_that_is_there() {
     store.releases().deploy(app.id, slug.id, app.owner, "Deploy", false, at(3)).await.unwrap();
     let set = changes(&[("A", Some("1")), ("B", Some("ü\n\"=")), ("C", Some(""))]);
     let (release, config) =
-        store.releases().with_config_change(app.id, &set, app.owner, "Set A, B, C", false, at(4)).await.unwrap();
+        store.releases().with_config_change(app.id, &set, app.owner, "Set A, B, C", at(4)).await.unwrap();
     assert_eq!((release.version, release.slug, release.current), (3, Some(slug.id), true));
     assert_eq!(config, vars(&[("A", "1"), ("B", "ü\n\"="), ("C", "")]));
     assert_eq!(store.releases().config(release.id).await.unwrap(), config);
     let unset = changes(&[("A", None), ("D", None)]);
     let (release, config) =
-        store.releases().with_config_change(app.id, &unset, app.owner, "Unset A", false, at(5)).await.unwrap();
+        store.releases().with_config_change(app.id, &unset, app.owner, "Unset A", at(5)).await.unwrap();
     assert_eq!((release.version, &config), (4, &vars(&[("B", "ü\n\"="), ("C", "")])));
     assert_eq!(store.releases().current_config(app.id).await.unwrap(), config);
 }
@@ -30,10 +30,8 @@ async fn a_change_that_is_too_large_makes_no_release() {
     let store = home().await;
     let app = store.app("one").await;
     let huge = "x".repeat(ConfigVars::LIMIT_BYTES);
-    let refused = store
-        .releases()
-        .with_config_change(app.id, &changes(&[("A", Some(&huge))]), app.owner, "Set A", false, at(4))
-        .await;
+    let refused =
+        store.releases().with_config_change(app.id, &changes(&[("A", Some(&huge))]), app.owner, "Set A", at(4)).await;
     assert!(matches!(refused, Err(ChangeConfigError::Invalid(_))));
     assert_eq!(store.versions(&app).await, (1, vec![1]));
 }
@@ -46,12 +44,9 @@ async fn code_with_a_release_command_has_a_phase_also_when_its_config_changes() 
     let (deploy, _) = store.releases().deploy(app.id, slug.id, app.owner, "Deploy", true, at(3)).await.unwrap();
     store.releases().finish(deploy.id, ReleaseEvent::PhasePassed, at(4)).await.unwrap();
     let set = changes(&[("A", Some("1"))]);
-    let (release, _) =
-        store.releases().with_config_change(app.id, &set, app.owner, "Set A", true, at(5)).await.unwrap();
+    let (release, _) = store.releases().with_config_change(app.id, &set, app.owner, "Set A", at(5)).await.unwrap();
     assert_eq!((release.state, release.has_phase), (ReleaseState::Pending, true));
     assert_eq!(store.versions(&app).await.0, 2);
-    let (quiet, _) = store.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(6)).await.unwrap();
-    assert_eq!((quiet.state, quiet.has_phase, quiet.current), (ReleaseState::Succeeded, false, true));
 }
 
 #[tokio::test]
@@ -64,8 +59,7 @@ async fn a_change_does_not_bring_in_code_whose_release_phase_failed() {
     let (failing, _) = store.releases().deploy(app.id, bad.id, app.owner, "Bad", true, at(4)).await.unwrap();
     store.releases().finish(failing.id, ReleaseEvent::PhaseFailed, at(5)).await.unwrap();
     let set = changes(&[("A", Some("1"))]);
-    let (release, _) =
-        store.releases().with_config_change(app.id, &set, app.owner, "Set A", true, at(6)).await.unwrap();
+    let (release, _) = store.releases().with_config_change(app.id, &set, app.owner, "Set A", at(6)).await.unwrap();
     assert_eq!((release.version, release.slug, release.current), (4, Some(good.id), true));
 }
 
@@ -78,7 +72,7 @@ async fn a_change_tries_the_only_code_again_whose_release_phase_failed() {
     store.releases().finish(failing.id, ReleaseEvent::PhaseFailed, at(4)).await.unwrap();
     let set = changes(&[("DATABASE_URL", Some("postgres://"))]);
     let (release, _) =
-        store.releases().with_config_change(app.id, &set, app.owner, "Set DATABASE_URL", true, at(5)).await.unwrap();
+        store.releases().with_config_change(app.id, &set, app.owner, "Set DATABASE_URL", at(5)).await.unwrap();
     assert_eq!((release.slug, release.state, release.has_phase), (Some(slug.id), ReleaseState::Pending, true));
 }
 
@@ -94,7 +88,7 @@ async fn of_changes_at_the_same_time_all_hold_and_versions_have_no_gaps() {
         let (app, user) = (app.id, app.owner);
         tokio::spawn(async move {
             let set = changes(&[(&format!("KEY_{number}"), Some("set")), ("LAST", Some(&number.to_string()))]);
-            let (release, config) = store.releases().with_config_change(app, &set, user, "Set", false, at(4)).await?;
+            let (release, config) = store.releases().with_config_change(app, &set, user, "Set", at(4)).await?;
             assert_eq!(store.releases().config(release.id).await?, config, "what was acknowledged can be read");
             Ok::<u32, ChangeConfigError>(release.version)
         })
@@ -117,7 +111,7 @@ async fn an_app_that_is_gone_takes_no_change() {
     let store = home().await;
     let app = store.app("one").await;
     store.apps().destroy(app.id).await.unwrap();
-    let late = store.releases().with_config_change(app.id, &changes(&[]), app.owner, "Late", false, at(4)).await;
+    let late = store.releases().with_config_change(app.id, &changes(&[]), app.owner, "Late", at(4)).await;
     assert!(matches!(late, Err(ChangeConfigError::Store(StoreError::Gone("app")))), "{late:?}");
     assert!(matches!(store.releases().current_config(app.id).await, Err(StoreError::Gone("app"))));
 }

@@ -89,7 +89,7 @@ async fn write_for_ever(folder: &Path) {
         let value = format!("{}-{turn}", std::process::id());
         let set = changes(&[("TURN", Some(&value))]);
         let (release, _) =
-            store.releases().with_config_change(app.id, &set, app.owner, "Set TURN", false, at(turn)).await.unwrap();
+            store.releases().with_config_change(app.id, &set, app.owner, "Set TURN", at(turn)).await.unwrap();
         // The quantity follows the version, so the two can be compared.
         let quantity = quantity_of(release.version);
         store.formation().update(app.id, &[web(Quantity::Exactly(quantity))], at(turn)).await.unwrap();

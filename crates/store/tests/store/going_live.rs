@@ -54,7 +54,7 @@ async fn going_live_notes_stack_size_and_time_on_the_app() {
     store.apps().set_build_stack(app.id, "host", at(5)).await.unwrap();
     store
         .releases()
-        .with_config_change(app.id, &changes(&[("A", Some("1"))]), app.owner, "Set A", false, at(6))
+        .with_config_change(app.id, &changes(&[("A", Some("1"))]), app.owner, "Set A", at(6))
         .await
         .unwrap();
     assert_eq!(store.apps().by_id(app.id).await.unwrap().unwrap().released_at, None, "no code, nothing live");

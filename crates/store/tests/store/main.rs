@@ -10,10 +10,12 @@ mod builds;
 mod config_changes;
 mod crash;
 mod going_live;
+mod housekeeping;
 mod journal;
 mod opening;
 
 mod releases;
+mod sealing_keys;
 mod secrets;
 mod snapshots;
 mod support;

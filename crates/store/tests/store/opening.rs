@@ -11,7 +11,7 @@ async fn everything_is_there_when_it_is_opened_again() {
     let home = home().await;
     let app = home.app("one").await;
     let set = changes(&[("A", Some("1"))]);
-    home.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(3)).await.unwrap();
+    home.releases().with_config_change(app.id, &set, app.owner, "Set A", at(3)).await.unwrap();
     home.ping().await.unwrap();
     let app = home.apps().by_id(app.id).await.unwrap();
     home.store.close().await;
@@ -90,35 +90,4 @@ async fn what_is_no_database_is_refused_and_left_alone() {
     let Err(refusal) = Store::open(&database(dir.path()), keys).await else { panic!("it was opened") };
     assert!(matches!(refusal, OpenError::Open { .. }), "{refusal:?}");
     assert_eq!(std::fs::read_to_string(database(dir.path())).unwrap(), text);
-}
-
-#[tokio::test]
-async fn after_a_rotation_all_configs_are_sealed_anew_and_the_old_key_may_go() {
-    let home = home().await;
-    let app = home.app("one").await;
-    for number in 0..5 {
-        let set = changes(&[("N", Some(&number.to_string()))]);
-        home.releases().with_config_change(app.id, &set, app.owner, "Set N", false, at(3)).await.unwrap();
-    }
-    assert_eq!(home.releases().reseal(100).await.unwrap(), 0, "all have the newest key");
-    home.store.close().await;
-
-    let keys_path = home.dir.path().join("keys");
-    MasterKeys::open_or_create(&keys_path).unwrap().rotate().unwrap();
-    let store = open(home.dir.path()).await;
-    let mut resealed = Vec::new();
-    while resealed.last() != Some(&0) {
-        resealed.push(store.releases().reseal(4).await.unwrap());
-    }
-    assert_eq!(resealed, [4, 2, 0]);
-    store.close().await;
-
-    let text = std::fs::read_to_string(keys_path.join("config.keys")).unwrap();
-    std::fs::write(keys_path.join("config.keys"), text.lines().last().unwrap()).unwrap();
-    let store = open(home.dir.path()).await;
-    for release in store.releases().list(app.id).await.unwrap() {
-        let config = store.releases().config(release.id).await.unwrap();
-        let expected = release.version.checked_sub(2).map(|number| number.to_string());
-        assert_eq!(config.get("N"), expected.as_deref());
-    }
 }

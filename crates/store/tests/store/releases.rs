@@ -71,7 +71,7 @@ async fn a_rollback_has_the_slug_and_config_that_it_is_given() {
     let (then, _) = store.releases().deploy(app.id, old.id, app.owner, "Old", false, at(3)).await.unwrap();
     store
         .releases()
-        .with_config_change(app.id, &changes(&[("A", Some("1"))]), app.owner, "Set A", false, at(4))
+        .with_config_change(app.id, &changes(&[("A", Some("1"))]), app.owner, "Set A", at(4))
         .await
         .unwrap();
     let (_, kept) = store.releases().deploy(app.id, new.id, app.owner, "New", false, at(5)).await.unwrap();

@@ -4,14 +4,7 @@ use domain::Secret;
 
 use store::StoreError;
 
-use crate::support::{Home, at, changes, home, raw};
-
-/// All bytes of the database, its log and whatever else lies beside it; the
-/// keys lie in a folder of their own.
-fn stolen(home: &Home) -> Vec<u8> {
-    let files = std::fs::read_dir(home.dir.path()).unwrap().map(|entry| entry.unwrap().path());
-    files.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap()).collect()
-}
+use crate::support::{at, changes, home, raw, stored_bytes};
 
 fn holds(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
@@ -29,7 +22,7 @@ async fn the_files_hold_no_secret() {
     for number in 0..20 {
         let value = format!("config-secret-{number:04}-{}", "s3cr3t".repeat(number));
         let set = changes(&[(&format!("SEALED_NAME_{number}"), Some(&value))]);
-        home.releases().with_config_change(app.id, &set, app.owner, "Set one", false, at(3)).await.unwrap();
+        home.releases().with_config_change(app.id, &set, app.owner, "Set one", at(3)).await.unwrap();
         secrets.extend([value, format!("SEALED_NAME_{number}")]);
     }
     for number in 0..3 {
@@ -43,9 +36,9 @@ async fn the_files_hold_no_secret() {
         secrets.push(key.expose().trim_start_matches("HRKU-").to_owned());
         secrets.push(home.sources().create(at(3)).await.unwrap().secret.expose().to_owned());
     }
-    let open = stolen(&home);
+    let open = stored_bytes(&home);
     home.store.close().await;
-    let closed = stolen(&home);
+    let closed = stored_bytes(&home);
     for bytes in [open, closed] {
         assert!(holds(&bytes, b"one@example.com"), "the files were read");
         for secret in &secrets {
@@ -71,8 +64,8 @@ async fn sealed_config_that_was_moved_to_another_release_does_not_open() {
     let home = home().await;
     let app = home.app("one").await;
     let set = changes(&[("A", Some("1"))]);
-    let (old, _) = home.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(3)).await.unwrap();
-    let (new, _) = home.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(4)).await.unwrap();
+    let (old, _) = home.releases().with_config_change(app.id, &set, app.owner, "Set A", at(3)).await.unwrap();
+    let (new, _) = home.releases().with_config_change(app.id, &set, app.owner, "Set A", at(4)).await.unwrap();
     sqlx::query("UPDATE release_configs SET sealed = (SELECT sealed FROM release_configs WHERE release = $1) WHERE release = $2")
         .bind(old.id.to_string())
         .bind(new.id.to_string())

@@ -9,7 +9,7 @@ async fn a_copy_is_of_one_moment_and_whole() {
     let home = home().await;
     let app = home.app("one").await;
     let set = changes(&[("A", Some("secret"))]);
-    home.releases().with_config_change(app.id, &set, app.owner, "Set A", false, at(3)).await.unwrap();
+    home.releases().with_config_change(app.id, &set, app.owner, "Set A", at(3)).await.unwrap();
     let copy = home.dir.path().join("copy.db");
     Snapshot::take(&database(home.dir.path()), &copy).await.unwrap();
     home.app("two").await;

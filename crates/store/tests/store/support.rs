@@ -49,6 +49,13 @@ pub(crate) async fn raw(dir: &Path) -> sqlx::SqliteConnection {
     sqlx::SqliteConnection::connect(&format!("sqlite://{}", database(dir).display())).await.unwrap()
 }
 
+/// All bytes of the database, its log and whatever else lies beside it; the
+/// keys lie in a folder of their own.
+pub(crate) fn stored_bytes(home: &Home) -> Vec<u8> {
+    let files = std::fs::read_dir(home.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.is_file()).flat_map(|path| std::fs::read(path).unwrap()).collect()
+}
+
 impl Home {
     pub(crate) async fn account(&self, email: &str) -> Account {
         self.accounts().create(&email.parse().unwrap(), None, None, false, at(0)).await.unwrap()

@@ -1,4 +1,5 @@
-//! The lock between backups and the collection of garbage.
+//! The lock between backups and the collection of garbage, in this process
+//! and others.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -32,8 +33,9 @@ impl GcLock {
 }
 
 fn open(data_dir: &Path) -> io::Result<File> {
-    let path = data_dir.join("run/gc.lock");
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+    let folder = data_dir.join("run");
+    std::fs::create_dir_all(&folder)?;
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("gc.lock"))
 }
 
 #[cfg(test)]
@@ -43,7 +45,6 @@ mod tests {
     #[test]
     fn nothing_is_collected_while_a_backup_is_made() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("run")).unwrap();
         let one = GcLock::shared(dir.path()).unwrap();
         let other = GcLock::shared(dir.path()).unwrap();
         drop(one);
