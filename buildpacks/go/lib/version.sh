@@ -65,7 +65,7 @@ fetch_toolchain() {
     fail "Go $1 could not be fetched from the module proxy; its words are above." 'Does that version exist? All are listed at go.dev/dl.'
 }
 
-# One toolchain is kept: each takes some 250 MB. Its archive is of no use.
+# One toolchain is kept: each takes some 200 MB.
 prune_toolchains() {
   local folder
   for folder in "$GOMODCACHE"/golang.org/toolchain@*; do
@@ -73,6 +73,18 @@ prune_toolchains() {
     chmod -R u+w "$folder"
     rm -rf "$folder"
   done
-  # Their checksums stay in the list.
-  rm -f "$GOMODCACHE"/cache/download/golang.org/toolchain/@v/*.zip
+}
+
+# To be called when the build is at its end: the less is kept, the sooner the
+# next one begins. Archives are of no use once they are unpacked (their checksums
+# stay), nor are a toolchain's own sources and tests.
+tidy_modules() {
+  local toolchain
+  find "$GOMODCACHE/cache/download" -name '*.zip' -delete 2>/dev/null || true
+  for toolchain in "$GOMODCACHE"/golang.org/toolchain@*; do
+    [[ -d $toolchain/src/cmd ]] || continue
+    chmod -R u+w "$toolchain"
+    rm -rf "$toolchain/src/cmd" "$toolchain/test" "$toolchain/api"
+    find "$toolchain/src" \( -name testdata -o -name '*_test.go' \) -prune -exec rm -rf {} +
+  done
 }
