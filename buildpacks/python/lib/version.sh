@@ -39,23 +39,29 @@ fail_version() {
 # Sets PYTHON, the command, and PYTHON_VERSION, which is exact.
 choose_python() {
   PYTHON=$STACK_PYTHON PYTHON_VERSION=$STACK_VERSION
-  local have=${STACK_VERSION%.*}
+  local have=${STACK_VERSION%.*} minor suite
   read_asked_version
   if [[ -z $ASKED ]]; then
     step "No Python version was specified. Using the stack's: Python $STACK_VERSION"
     detail "To say which one the app needs, write for example $have into a file .python-version."
     return
   fi
-  if [[ $ASKED != 3 && $(cut -d. -f1,2 <<<"$ASKED") != "$have" ]]; then
+  minor=$(cut -d. -f1,2 <<<"$ASKED")
+  if [[ $minor == 3 || $minor == "$have" ]]; then
+    step "Using Python $PYTHON_VERSION ($ASKED_BY asks for $ASKED)"
+  elif suite=$(suite_of "$minor"); then
+    step "Using Python $minor ($ASKED_BY asks for $ASKED)"
+    use_python_of "$minor" "$suite"
+    detail "It is $PYTHON_VERSION, of Debian $suite; $have, which the stack has, would need no download."
+  else
     fail "Python $ASKED, which $ASKED_BY asks for, can't be had on this stack ($STACK)." \
-      "It has Python $STACK_VERSION. $(how_to_ask_for "$have")"
+      "It has Python $STACK_VERSION, and can get $OTHER_PYTHONS. $(how_to_ask_for "$have")"
   fi
-  step "Using Python $PYTHON_VERSION ($ASKED_BY asks for $ASKED)"
   if [[ $ASKED == *.*.* && $ASKED != "$PYTHON_VERSION" ]]; then
     detail "There is $PYTHON_VERSION, which takes the place of $ASKED: patch releases are compatible."
   fi
   if [[ $ASKED_BY == runtime.txt ]]; then
-    problem "Warning: runtime.txt is deprecated. Write $(cut -d. -f1,2 <<<"$ASKED") into a file .python-version instead."
+    problem "Warning: runtime.txt is deprecated. Write $minor into a file .python-version instead."
   fi
 }
 
