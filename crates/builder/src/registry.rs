@@ -318,3 +318,6 @@ impl RegistryFile {
         &self.path
     }
 }
+
+#[cfg(test)]
+mod tests;

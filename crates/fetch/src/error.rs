@@ -54,12 +54,15 @@ impl FetchError {
             ureq::Error::ConnectionFailed => unreachable("it does not take the connection"),
             ureq::Error::ConnectProxyFailed(why) => unreachable(&format!("the proxy says: {why}")),
             ureq::Error::Io(error) => Self::of_io(error, &host, whole),
-            ureq::Error::Rustls(error) => unreachable(&format!("TLS failed: {error}")),
+            ureq::Error::Rustls(error) => unreachable(&tls_words(&error)),
             other => Self::Unexpected { host, why: other.to_string() },
         }
     }
 
     pub(crate) fn of_io(error: io::Error, host: &str, whole: Duration) -> Self {
+        if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+            return Self::Unreachable { host: host.to_owned(), why: tls_words(error) };
+        }
         let why = error.to_string();
         let host = host.to_owned();
         match error.kind() {
@@ -75,6 +78,13 @@ impl FetchError {
             },
         }
     }
+}
+
+/// Without the names that a certificate is good for, which may be many.
+fn tls_words(error: &rustls::Error) -> String {
+    let words = error.to_string();
+    let words = words.split(';').next().unwrap_or_default();
+    format!("no TLS connection can be made, {words}")
 }
 
 fn hint(status: u16) -> &'static str {

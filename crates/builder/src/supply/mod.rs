@@ -9,11 +9,13 @@ mod git;
 mod shelf;
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use domain::buildpack::BuildpackRef;
 use fetch::{FetchError, Fetcher, Url};
+use ring::digest::{Context, Digest, SHA256};
 
 use self::git::{GitError, Remote};
 use self::shelf::Note;
@@ -109,18 +111,44 @@ impl NotSupplied {
                     .to_owned(),
             ],
             FetchError::Private { .. } => {
-                vec!["If it may, let the operator start the server with --allow-private-sources.".to_owned()]
+                vec!["If it may, let the operator start the server with --allow-private-sources true.".to_owned()]
             }
             _ => Vec::new(),
         }
     }
 }
 
-/// Something fetched, and what is to be said of it.
+/// A file on the shelf, and how it came to be there.
 struct Fetched {
     path: PathBuf,
     version: String,
-    words: Vec<String>,
+    how: How,
+}
+
+enum How {
+    JustNow,
+    /// It is what the source has now.
+    Before,
+    /// The source is away, and had it then.
+    LastSeen {
+        at_unix_s: u64,
+        error: FetchError,
+    },
+}
+
+impl Fetched {
+    /// What the build says of it: `kind` is commit or archive.
+    fn words(&self, shown: &str, kind: &str) -> Vec<String> {
+        let version = self.version.get(..7).unwrap_or(&self.version);
+        match &self.how {
+            How::JustNow => vec![format!("       {shown}: {kind} {version}, fetched")],
+            How::Before => vec![format!("       {shown}: {kind} {version}, fetched before")],
+            How::LastSeen { at_unix_s, error } => vec![
+                format!(" !     Warning: {error}."),
+                format!(" !     The copy fetched before is used: {kind} {version}, of {}.", date(*at_unix_s)),
+            ],
+        }
+    }
 }
 
 impl Supplies {
@@ -146,12 +174,13 @@ impl Supplies {
             Origin::Git { url, reference } => {
                 let fetched = self.git(&url, reference.as_deref(), stop)?;
                 lay_out(&fetched.path, &folder.join(&file))?;
-                (Parcel::Pack { file, commit: fetched.version }, fetched.words)
+                let words = fetched.words(&shown, "commit");
+                (Parcel::Pack { file, commit: fetched.version }, words)
             }
             Origin::Archive { url } => {
                 let fetched = self.archive(&url, stop)?;
                 lay_out(&fetched.path, &folder.join(&file))?;
-                (Parcel::Archive { file }, fetched.words)
+                (Parcel::Archive { file }, fetched.words(&shown, "archive"))
             }
         };
         Ok(Supplied { shown, parcel, words })
@@ -173,7 +202,7 @@ impl Supplies {
         if let Some(commit) = reference.filter(|name| git::is_commit(name))
             && let Some(path) = self.shelf.find(url, commit)
         {
-            return Ok(Fetched { path, version: commit.to_owned(), words: vec![at_commit(commit, "kept here")] });
+            return Ok(Fetched { path, version: commit.to_owned(), how: How::Before });
         }
         match self.git_from_its_host(url, reference, stop) {
             Ok(fetched) => {
@@ -198,8 +227,7 @@ impl Supplies {
             Ok::<_, GitError>((remote, commit))
         })?;
         if let Some(path) = self.shelf.find(url, &commit) {
-            let words = vec![at_commit(&commit, "kept here")];
-            return Ok(Fetched { path, version: commit, words });
+            return Ok(Fetched { path, version: commit, how: How::Before });
         }
         let pack = self.fetcher.retry(stop, || {
             let mut unfinished = self.shelf.unfinished()?;
@@ -207,7 +235,7 @@ impl Supplies {
             Ok::<_, NotSupplied>(unfinished)
         })?;
         let path = self.shelf.put(url, &commit, pack)?;
-        Ok(Fetched { path, words: vec![at_commit(&commit, "fetched")], version: commit })
+        Ok(Fetched { path, version: commit, how: How::JustNow })
     }
 
     fn archive(&self, url: &str, stop: &dyn Fn() -> bool) -> Result<Fetched, NotSupplied> {
@@ -247,14 +275,16 @@ impl Supplies {
             let odd =
                 || FetchError::Unexpected { host: address.host().to_owned(), why: "nothing was asked".to_owned() };
             let (note, path) = kept.ok_or_else(odd)?;
-            let words = vec![format!("       Archive {}, unchanged since it was fetched", short(&note.version))];
-            return Ok(Fetched { path, version: note.version, words });
+            self.shelf.write_note(
+                url,
+                &Note { etag: note.etag, last_modified: note.last_modified, ..Note::now(note.version.clone()) },
+            )?;
+            return Ok(Fetched { path, version: note.version, how: How::Before });
         };
-        let content = fs::read(unfinished.path()).map_err(|error| io_error("read", unfinished.path(), error))?;
-        let version = hex(&content);
+        let version = digest_of(unfinished.path()).map_err(|error| io_error("read", unfinished.path(), error))?;
         let path = self.shelf.put(url, &version, unfinished)?;
         self.shelf.write_note(url, &Note { etag, last_modified, ..Note::now(version.clone()) })?;
-        Ok(Fetched { path, words: vec![format!("       Archive {}, fetched", short(&version))], version })
+        Ok(Fetched { path, version, how: How::JustNow })
     }
 
     /// What was fetched before, if the source may be back later.
@@ -262,32 +292,18 @@ impl Supplies {
         let kept = known.filter(|_| error.is_passing());
         let kept = kept.and_then(|note| self.shelf.find(url, &note.version).map(|path| (note, path)));
         let Some((note, path)) = kept else { return Err(error.into()) };
-        let words = vec![
-            format!(" !     Warning: {error}."),
-            format!(
-                " !     The copy fetched before is used: {}, of {}.",
-                short(&note.version),
-                date(note.seen_at_unix_s)
-            ),
-        ];
-        Ok(Fetched { path, version: note.version, words })
+        let how = How::LastSeen { at_unix_s: note.seen_at_unix_s, error };
+        Ok(Fetched { path, version: note.version, how })
     }
 }
 
 fn parsed(url: &str) -> Result<Url, NotSupplied> {
-    url.parse().map_err(|_| UnknownBuildpack::Url { reference: url.to_owned() }.into())
+    let shown = url.rsplit('@').next().unwrap_or_default();
+    url.parse().map_err(|_| UnknownBuildpack::Url { reference: shown.to_owned() }.into())
 }
 
 fn with_ref(url: &str, reference: Option<&str>) -> String {
     format!("{url}#{}", reference.unwrap_or_default())
-}
-
-fn at_commit(commit: &str, how: &str) -> String {
-    format!("       Commit {}, {how}", short(commit))
-}
-
-fn short(version: &str) -> &str {
-    version.get(..7).unwrap_or(version)
 }
 
 fn date(unix_s: u64) -> String {
@@ -297,11 +313,23 @@ fn date(unix_s: u64) -> String {
 
 /// A name on disk for a text of any kind.
 fn key(text: &str) -> String {
-    hex(text.as_bytes())
+    hex(ring::digest::digest(&SHA256, text.as_bytes()))
 }
 
-fn hex(content: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, content);
+/// The SHA-256 of a file, which may be large.
+fn digest_of(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut context = Context::new(&SHA256);
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(context.finish())),
+            read => context.update(&buffer[..read]),
+        }
+    }
+}
+
+fn hex(digest: Digest) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

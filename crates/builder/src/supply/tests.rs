@@ -83,10 +83,10 @@ fn a_commit_is_fetched_once_and_one_that_is_named_is_not_even_asked_for() {
     let bench = Bench::new();
     let first = bench.host.commit("x.git", "main", &PACK);
     let said = bench.supply("{host}/x.git").unwrap().words;
-    assert_eq!(said, [format!("       Commit {}, fetched", &first[..7])]);
+    assert_eq!(said, [format!("       {}/x.git: commit {}, fetched", bench.host.url, &first[..7])]);
     assert_eq!(bench.packs_fetched(), 1);
     let said = bench.supply("{host}/x.git").unwrap().words;
-    assert_eq!(said, [format!("       Commit {}, kept here", &first[..7])]);
+    assert_eq!(said, [format!("       {}/x.git: commit {}, fetched before", bench.host.url, &first[..7])]);
     assert_eq!(bench.packs_fetched(), 0);
     bench.supply(&format!("{{host}}/x.git#{first}")).unwrap();
     assert!(bench.host.asked().is_empty());
@@ -139,7 +139,7 @@ fn an_archive_is_fetched_again_only_when_it_has_changed() {
     let first = bench.supply("{host}/x.tar.gz?token=1").unwrap();
     assert!(first.words[0].ends_with(", fetched"), "{first:?}");
     let second = bench.supply("{host}/x.tar.gz?token=1").unwrap();
-    assert!(second.words[0].ends_with(", unchanged since it was fetched"), "{second:?}");
+    assert!(second.words[0].ends_with(", fetched before"), "{second:?}");
     assert_eq!(bench.host.asked(), ["GET /x.tar.gz?token=1"; 2]);
     bench.host.tarball("x.tar.gz", "", &[PACK[0], PACK[1], ("more", "")]);
     let third = bench.supply("{host}/x.tar.gz?token=1").unwrap();

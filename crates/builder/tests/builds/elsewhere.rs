@@ -36,7 +36,7 @@ async fn listed(bench: &Bench) {
     let list = format!("# ours\n{0}/first.git#release/v1\n{0}/second.tgz?x=1\n", host.url);
     let built = build(bench, &[(".buildpacks", &list)], &[]).await;
     built.says(&format!(
-        "       The app's file .buildpacks names its buildpacks\n-----> Using buildpacks:\n       1. {0}/first.git#release/v1\n       2. {0}/second.tgz?x=1\n       Commit {1}, fetched\n",
+        "       The app's file .buildpacks names its buildpacks\n-----> Using buildpacks:\n       1. {0}/first.git#release/v1\n       2. {0}/second.tgz?x=1\n       {0}/first.git#release/v1: commit {1}, fetched\n",
         host.url,
         &commit[..7]
     ));
@@ -47,7 +47,7 @@ async fn listed(bench: &Bench) {
     assert_eq!(built.process_types[&domain::ProcessType::web()], "echo unset");
 
     host.asked();
-    build(bench, &[(".buildpacks", &list)], &[]).await.says(&format!("       Commit {}, kept here\n", &commit[..7]));
+    build(bench, &[(".buildpacks", &list)], &[]).await.says(&format!(": commit {}, fetched before\n", &commit[..7]));
     assert_eq!(host.asked().len(), 3, "two questions for the ref, one for the archive, and no pack");
 
     host.stop();
