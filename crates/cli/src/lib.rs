@@ -57,6 +57,7 @@ mod trust;
 
 use std::process::ExitCode;
 
+pub use doctor::is_healthy;
 pub use server::{DataDir, DataDirArg, Owner, ServerRecord};
 pub use spelling::joined;
 

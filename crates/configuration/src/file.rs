@@ -32,7 +32,8 @@ impl ConfigurationFile {
         Self::parse(path, &std::fs::read_to_string(path).map_err(read)?)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
+    /// The same for a text that is to be put there.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, FileError> {
         let path = path.to_owned();
         let table: toml::Table = match text.parse() {
             Ok(table) => table,

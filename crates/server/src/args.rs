@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::backup;
+use crate::service;
 use crate::settings::{self, SettingsArgs};
 
 /// Your own Heroku, in one binary.
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     ///
     /// Apps, releases and their data stay; `renga server` brings them up again.
     Down(DownArgs),
+    /// Run the server as a service of this machine
+    #[command(subcommand)]
+    Service(service::Command),
     /// Keep the platform safe: archives of all that it is
     #[command(subcommand)]
     Backup(backup::Command),

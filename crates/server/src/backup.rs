@@ -199,7 +199,7 @@ fn report_to(
     Ok(())
 }
 
-/// Shows how far it is: on a terminal a line that changes, else a line a part.
+/// Shows how far it is: on a terminal a line that changes, else the name of each part.
 struct Watch {
     silent: bool,
     is_terminal: bool,
@@ -222,8 +222,11 @@ impl Watch {
             self.part = now.part.to_owned();
         }
         self.shown = Some(Instant::now());
-        let line = format!("{}: {} files, {:.1} MB", now.part, now.files, now.bytes as f64 / 1e6);
-        if self.is_terminal { eprint!("\r\x1b[K{line}") } else { eprintln!("{line}") }
+        if self.is_terminal {
+            eprint!("\r\x1b[K{}: {} files, {:.1} MB", now.part, now.files, now.bytes as f64 / 1e6);
+        } else {
+            eprintln!("{}", now.part);
+        }
     }
 
     /// Clears the line.

@@ -6,6 +6,7 @@ mod data_dir;
 mod git;
 mod owner;
 mod run;
+mod service;
 mod serving;
 mod settings;
 
@@ -32,6 +33,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Settings(args) => settings::show(&args).map(|()| ExitCode::SUCCESS),
         Command::Down(args) => run::down(&args).map(|()| ExitCode::SUCCESS),
         Command::Backup(command) => backup::run(&command).map(|()| ExitCode::SUCCESS),
+        Command::Service(command) => service::run(&command).map(|()| ExitCode::SUCCESS),
         Command::Keeper { data_dir } => {
             runtime_local::keeper_main(&data_dir)?;
             Ok(ExitCode::SUCCESS)

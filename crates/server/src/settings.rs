@@ -35,6 +35,11 @@ impl SettingsArgs {
         let given = Given::here(self.flags.0.clone(), file);
         configuration::read(&given).context("these settings can't be used")
     }
+
+    /// The flags that were given, by the setting's name.
+    pub(crate) fn flags(&self) -> &BTreeMap<&'static str, String> {
+        &self.flags.0
+    }
 }
 
 /// `renga settings`: a line per setting.

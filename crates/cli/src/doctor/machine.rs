@@ -74,24 +74,25 @@ pub(super) fn stack(stack_dir: &Path) -> Check {
     }
 }
 
-/// A server that answers, or a free port for one.
-pub(super) fn server(data_dir: &Path, listen: SocketAddr) -> Check {
+/// A server that answers, or free ports for one.
+pub(super) fn server(data_dir: &Path, listen: &[SocketAddr]) -> Check {
     let record = DataDir::open(data_dir).and_then(|dir| dir.server()).ok();
     if let Some(record) = record.filter(crate::ServerRecord::is_running) {
-        let address = record.listen.first().and_then(|text| text.parse().ok()).map(reachable);
+        let address = record.listen.first().and_then(|text| text.parse().ok());
         let is_healthy = address.is_some_and(|address| is_healthy(address).unwrap_or(false));
         let found = format!("the server (process {}) listens on {}", record.pid, record.listen.join(", "));
         let mend = "it does not answer /healthz: look at its log, or start it again";
         return Check::must("server", is_healthy, found, mend);
     }
-    match TcpListener::bind(listen) {
-        Ok(_) => Check::ok("server", format!("none runs for `{}`; {listen} is free", data_dir.display())),
-        Err(error) => Check::failure(
-            "server",
-            format!("none runs for `{}`, and {listen} can't be taken: {error}", data_dir.display()),
-            "end what uses the port (ss -ltnp shows it), or choose another with --listen",
-        ),
+    let none = format!("none runs for `{}`", data_dir.display());
+    for address in listen {
+        if let Err(error) = TcpListener::bind(address) {
+            let mend = "end what uses the port (ss -ltnp shows it), or choose another with --listen";
+            return Check::failure("server", format!("{none}, and {address} can't be taken: {error}"), mend);
+        }
     }
+    let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
+    Check::ok("server", format!("{none}; {} is free", listen.join(", ")))
 }
 
 /// A listener on all addresses is asked through the loopback.
@@ -104,9 +105,10 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn is_healthy(address: SocketAddr) -> std::io::Result<bool> {
+/// Whether a server of ours answers at this address, within seconds.
+pub fn is_healthy(address: SocketAddr) -> std::io::Result<bool> {
     const PATIENCE: Duration = Duration::from_secs(5);
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let mut stream = TcpStream::connect_timeout(&reachable(address), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut status = [0; 12];
@@ -180,7 +182,7 @@ mod tests {
     fn a_port_in_use_is_told_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let check = server(dir.path(), taken.local_addr().unwrap());
+        let check = server(dir.path(), &[taken.local_addr().unwrap()]);
         assert_eq!(check.status, Status::Failure);
         assert!(check.mend.unwrap().contains("--listen"));
     }

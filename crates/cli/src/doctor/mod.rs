@@ -4,26 +4,29 @@
 mod check;
 mod kernel;
 mod machine;
+mod settings;
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 
 use self::check::{Check, Status};
+pub use self::machine::is_healthy;
 use crate::server::DataDirArg;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     data_dir: DataDirArg,
-    /// Where the machine's stacks lie
-    #[arg(long, env = "RENGA_STACK_DIR", value_name = "DIR", default_value = stack::DEFAULT_STACK_DIR)]
-    stack_dir: PathBuf,
-    /// The address that a server would listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
-    listen: std::net::SocketAddr,
+    /// Where the machine's stacks lie [env: RENGA_STACK_DIR] [default: as the settings say]
+    #[arg(long, value_name = "DIR")]
+    stack_dir: Option<PathBuf>,
+    /// The address that a server would listen on [default: as the settings say]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
     /// Print a JSON list
     #[arg(long)]
     json: bool,
@@ -32,13 +35,18 @@ pub struct Args {
 /// Fails (exit code 1) if something is missing without which Renga can't work.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let data_dir = args.data_dir.path();
+    let (configuration, settings) = settings::read()?;
+    let stack_dir = args.stack_dir.as_ref().unwrap_or(&configuration.stack_dir);
+    let listen = args.listen.map_or(configuration.listen.0.clone(), |address| vec![address]);
     let mut checks = kernel::checks();
     checks.extend(machine::packages());
+    checks.push(settings);
     checks.push(machine::disk("disk.data", &data_dir));
-    checks.push(machine::disk("disk.stacks", &args.stack_dir));
-    checks.push(machine::stack(&args.stack_dir));
-    checks.push(machine::server(&data_dir, args.listen));
+    checks.push(machine::disk("disk.stacks", stack_dir));
+    checks.push(machine::stack(stack_dir));
+    checks.push(machine::server(&data_dir, &listen));
     checks.push(machine::localhost_names());
+    checks.extend(settings::domain_names(&configuration));
     checks.push(machine::official_cli());
 
     let mut out = std::io::stdout().lock();
