@@ -70,15 +70,14 @@ fn serve(listener: &TcpListener, url: &ServerUrl) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn pass(mut client: TcpStream, url: &ServerUrl) -> anyhow::Result<()> {
+fn pass(client: TcpStream, url: &ServerUrl) -> anyhow::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     let mut first = [0];
     if client.peek(&mut first)? == 0 {
         return Ok(());
     }
     if first != [TLS_HANDSHAKE] {
-        client.write_all(PLAIN)?;
-        return Ok(());
+        return refuse(client);
     }
     client.set_read_timeout(None)?;
     let host = url.hostname().trim_start_matches('[').trim_end_matches(']');
@@ -91,6 +90,19 @@ fn pass(mut client: TcpStream, url: &ServerUrl) -> anyhow::Result<()> {
     copy(server, client);
     // It can't panic, and how it ended matters to nobody: the connection is over.
     let _ended = forth.join();
+    Ok(())
+}
+
+/// Hears the request out before it closes: a client that is still writing would
+/// see a reset and no answer.
+fn refuse(mut client: TcpStream) -> anyhow::Result<()> {
+    const MOST: u64 = 64 * 1024;
+    const REST: Duration = Duration::from_secs(1);
+    client.write_all(PLAIN)?;
+    client.shutdown(Shutdown::Write)?;
+    client.set_read_timeout(Some(REST))?;
+    // An end, an error, a silence: in each case there is no more to hear.
+    let _heard = std::io::copy(&mut (&client).take(MOST), &mut std::io::sink());
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use api_types::log_session::{CreateLogSession, LogSession};
 use serde_json::json;
 
@@ -71,24 +72,30 @@ fn follow(app: &App, url: &str, tail: bool, show: &dyn Fn(&str) -> String) -> an
     const TRIES: u32 = 30;
     const PAUSE: Duration = Duration::from_secs(1);
     let mut last: Option<String> = None;
+    let mut was_connected = false;
     let mut failed = 0;
     loop {
         let mut headers = vec![("Accept", "text/event-stream")];
         headers.extend(last.as_deref().map(|id| ("Last-Event-ID", id)));
         match app.api.stream(url, &headers) {
             Ok(stream) => {
-                failed = 0;
-                let mut stdout = std::io::stdout().lock();
+                (was_connected, failed) = (true, 0);
                 let mut events = Events(BufReader::new(stream));
-                // The stream's own error means the same as its end: it is cut off.
-                while let Ok(Some((id, line))) = events.next_line() {
-                    writeln!(stdout, "{}", show(&line))?;
-                    stdout.flush()?;
-                    last = id.or(last);
+                loop {
+                    match events.next_line() {
+                        Ok(Some((id, line))) => {
+                            let mut stdout = std::io::stdout().lock();
+                            writeln!(stdout, "{}", show(&line))?;
+                            stdout.flush()?;
+                            last = id.or(last);
+                        }
+                        Err(error) if !tail => return Err(error).context("the log broke off"),
+                        // For a tail an error and an end mean the same: it was cut off.
+                        Ok(None) | Err(_) => break,
+                    }
                 }
             }
-            // Before the first line it is no interruption, but an error.
-            Err(error) if last.is_none() || failed == TRIES => return Err(error),
+            Err(error) if !was_connected || failed == TRIES => return Err(error),
             Err(_) => failed += 1,
         }
         if !tail {

@@ -23,9 +23,9 @@ pub(crate) fn secret(question: &str) -> anyhow::Result<String> {
     let before = tcgetattr(&stdin).context("a password is asked for on a terminal only")?;
     let mut silent = before.clone();
     silent.local_flags.remove(LocalFlags::ECHO);
-    eprint!("{question}: ");
-    std::io::stderr().flush()?;
+    // First of all: whoever sees the question may type.
     tcsetattr(&stdin, SetArg::TCSAFLUSH, &silent).context("could not silence the terminal")?;
+    eprint!("{question}: ");
     let line = read_line();
     tcsetattr(&stdin, SetArg::TCSANOW, &before).context("could not put the terminal back in order")?;
     eprintln!();
