@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: what prose would forget.
 
+mod docs;
 mod layers;
 mod sources;
 
@@ -7,15 +8,14 @@ use std::process::ExitCode;
 
 use crate::steps::Step;
 
-/// Prints what is wrong; files that have grown long are only named.
+/// Prints what is wrong.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let step = Step::begin("Tidiness");
     let mut faults = layers::faults(&layers::edges()?);
     let files = sources::files()?;
     faults.extend(sources::faults(&files));
-    for long in sources::long(&files) {
-        eprintln!("note: {long}");
-    }
+    faults.extend(sources::long(&files));
+    faults.extend(docs::faults()?);
     for fault in &faults {
         eprintln!("error: {fault}");
     }
