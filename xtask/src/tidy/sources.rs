@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 /// One noun a file: what is longer than this holds two.
-const LONG_LINES: usize = 400;
+const LONG_LINES: usize = 420;
 
 /// Marks of what is not finished, or not looked at. (Put together here, so
 /// that this file does not hold them.)
@@ -91,6 +91,6 @@ mod tests {
 
     #[test]
     fn long_files_are_named() {
-        assert_eq!(long(&[file("a.rs", &"x\n".repeat(401)), file("b.rs", "x\n")]).len(), 1);
+        assert_eq!(long(&[file("a.rs", &"x\n".repeat(421)), file("b.rs", "x\n")]).len(), 1);
     }
 }
