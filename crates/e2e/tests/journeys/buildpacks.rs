@@ -21,7 +21,7 @@ pub(crate) fn set_to_cleared(stage: &Stage) -> anyhow::Result<()> {
     heroku(&["buildpacks:set", "https://git.example.com/pack.git#a/branch"])?.ok()?;
     heroku(&["buildpacks"])?.ok()?.says("https://git.example.com/pack.git#a/branch")?;
     heroku(&["buildpacks:set", "nobody/nothing"])?.fails()?.says("There is no buildpack nobody/nothing")?;
-    heroku(&["buildpacks:set", "heroku/nodej"])?.fails()?.says("Did you mean heroku/nodejs?")?;
+    heroku(&["buildpacks:set", "heroku/nodej"])?.fails()?.says("mean heroku/nodejs?")?;
     heroku(&["buildpacks:set", "git@git.example.com:pack.git"])?.fails()?;
     owner.heroku(&["buildpacks:search", "static"])?.ok()?.says("heroku/static")?.says("2 buildpacks found")?;
     owner.heroku(&["buildpacks:info", "heroku-community/apt"])?.ok()?.says("Aptfile")?;
