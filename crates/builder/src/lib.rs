@@ -9,7 +9,11 @@
 //! What a build prints follows Heroku line by line where tools match it.
 //!
 //! ```
-//! assert!(builder::built_in_names().any(|name| name == "heroku/nodejs"));
+//! let registry = builder::Registry::carried();
+//! assert!(registry.find("heroku/nodejs").is_some());
+//! let refused = registry.check(&"heroku/nodej".parse()?).unwrap_err();
+//! assert!(refused.to_string().contains("heroku/nodejs"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod build;
